@@ -157,6 +157,10 @@ class Engine(Protocol):
         """Tokens that prompt and answer may hold together."""
 
     @property
+    def parameters(self) -> int | None:
+        """How many weights the model has; None where a server does not say."""
+
+    @property
     def fingerprint(self) -> Fingerprint: ...
 
     def stream(self, request: Request) -> Iterator[Chunk]:
