@@ -1,0 +1,1 @@
+"""One module a claim: `python -m benchmarks.NAME` prints both sides and the ratio of one run."""

@@ -1,0 +1,250 @@
+"""llama.cpp's C API, in the few calls that Trivium needs, with Python values on the near side.
+
+One `Weights` (the file), one `Context` on it (the KV cache and the logits). Everything here is
+mechanism: tokens in, logits out. What the tokens mean is decided in `llama.py`.
+"""
+
+import ctypes
+import logging
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trivium.errors import TriviumError, Unavailable
+
+Logits = npt.NDArray[np.float32]
+
+_log = logging.getLogger("trivium.engines.llama")
+_complaints: deque[str] = deque(maxlen=20)
+_keep_alive: list[object] = []
+
+_CONTROL = 1 << 3  # llama.h: LLAMA_TOKEN_ATTR_CONTROL
+_UNKNOWN = 1 << 0  # llama.h: LLAMA_TOKEN_ATTR_UNKNOWN
+_GGML_WARN, _GGML_ERROR = 3, 4
+
+
+def library() -> ModuleType:
+    """The llama_cpp module, imported on first use; its log goes to `logging`, not to stderr."""
+    import llama_cpp
+
+    if _keep_alive:
+        return llama_cpp
+
+    @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]  # llama_cpp has no types
+    def log(level: int, text: bytes, _: object) -> None:
+        line = text.decode("utf-8", "replace").rstrip()
+        if level >= _GGML_WARN - 1 and line:
+            _complaints.append(line)
+        if line and _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s", line)
+
+    _keep_alive.append(log)
+    llama_cpp.llama_log_set(log, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+    return llama_cpp
+
+
+def last_complaint() -> str:
+    """The last thing llama.cpp logged that names an error, for a message to the user."""
+    lines = [line for line in _complaints if "error" in line.lower() or "fail" in line.lower()]
+    return lines[-1].strip() if lines else "llama.cpp gave no reason"
+
+
+class Weights:
+    """A loaded GGUF file: vocabulary, shape and metadata."""
+
+    def __init__(self, path: Path, *, gpu_layers: int = 0, vocabulary_only: bool = False) -> None:
+        """Load `path`; `gpu_layers` -1 is all of them.
+
+        Raises:
+            Unavailable: when llama.cpp cannot read the file.
+        """
+        self._lib = library()
+        params = self._lib.llama_model_default_params()
+        params.n_gpu_layers = 0x7FFFFFFF if gpu_layers < 0 else gpu_layers
+        params.vocab_only = vocabulary_only
+        _complaints.clear()
+        self.model = self._lib.llama_model_load_from_file(str(path).encode(), params)
+        if not self.model:
+            raise Unavailable(
+                f"llama.cpp cannot load {path}: {last_complaint()}; "
+                "check that it is a whole GGUF file"
+            )
+        self.vocab = self._lib.llama_model_get_vocab(self.model)
+        self.vocabulary_size = int(self._lib.llama_vocab_n_tokens(self.vocab))
+        self._pieces: dict[int, bytes] = {}
+
+    def metadata(self, key: str) -> str | None:
+        """A GGUF metadata value as text, None when the file has no such key."""
+        size = 1 << 12
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length = self._lib.llama_model_meta_val_str(self.model, key.encode(), buffer, size)
+            if length < 0:
+                return None
+            if length < size:
+                return buffer.value.decode("utf-8", "replace")
+            size = length + 1
+
+    def number(self, key: str, default: int = 0) -> int:
+        """An integer of the architecture: `number("block_count")` reads `llama.block_count`."""
+        value = self.metadata(f"{self.metadata('general.architecture')}.{key}")
+        return int(value) if value is not None and value.isdigit() else default
+
+    @property
+    def trained_context(self) -> int:
+        return int(self._lib.llama_model_n_ctx_train(self.model))
+
+    @property
+    def has_encoder(self) -> bool:
+        return bool(self._lib.llama_model_has_encoder(self.model))
+
+    @property
+    def bos(self) -> int:
+        """The begin-of-sequence token, -1 when the vocabulary has none."""
+        return int(self._lib.llama_vocab_bos(self.vocab))
+
+    @property
+    def eos(self) -> int:
+        return int(self._lib.llama_vocab_eos(self.vocab))
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether the model was trained with a begin-of-sequence token before every text."""
+        return bool(self._lib.llama_vocab_get_add_bos(self.vocab)) and self.bos >= 0
+
+    def ends(self, token: int) -> bool:
+        """Whether the token ends a generation."""
+        return bool(self._lib.llama_vocab_is_eog(self.vocab, token))
+
+    def is_control(self, token: int) -> bool:
+        """Whether the token steers the model ("<|im_end|>") rather than spelling text."""
+        attributes = int(self._lib.llama_vocab_get_attr(self.vocab, token))
+        return bool(attributes & (_CONTROL | _UNKNOWN))
+
+    def token_text(self, token: int) -> str:
+        """A control token as templates write it: "<|im_end|>"; empty for token -1."""
+        if token < 0:
+            return ""
+        return bytes(self._lib.llama_vocab_get_text(self.vocab, token)).decode("utf-8", "replace")
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """Token ids of `text`, nothing added; `special` lets control tokens be written in it."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        tokens = (self._lib.llama_token * room)()
+        count = self._lib.llama_tokenize(self.vocab, data, len(data), tokens, room, False, special)
+        if count < 0:  # more tokens than bytes: vocabularies that insert a space
+            tokens = (self._lib.llama_token * -count)()
+            count = self._lib.llama_tokenize(
+                self.vocab, data, len(data), tokens, -count, False, special
+            )
+        return list(tokens[:count])
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token spells; empty for control tokens. Not always whole characters."""
+        known = self._pieces.get(token)
+        if known is not None:
+            return known
+        size = 64
+        buffer = ctypes.create_string_buffer(size)
+        length = self._lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, False)
+        if length < 0:
+            size = -length
+            buffer = ctypes.create_string_buffer(size)
+            length = self._lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, False)
+        piece = self._pieces[token] = buffer.raw[:length]
+        return piece
+
+    def close(self) -> None:
+        if self.model:
+            self._lib.llama_model_free(self.model)
+            self.model = None
+
+
+class Context:
+    """A KV cache for one sequence, and the logits after its last token."""
+
+    def __init__(
+        self, weights: Weights, *, length: int, threads: int, chunk: int, flash_attention: bool
+    ) -> None:
+        """Reserve `length` cells; prompts are decoded in batches of at most `chunk` tokens.
+
+        Raises:
+            Unavailable: when there is not enough memory for the KV cache.
+        """
+        self._lib = library()
+        self._vocabulary_size = weights.vocabulary_size
+        params = self._lib.llama_context_default_params()
+        params.n_ctx = length
+        params.n_batch = params.n_ubatch = chunk
+        params.n_seq_max = 1
+        params.n_threads = params.n_threads_batch = threads
+        params.flash_attn_type = (
+            self._lib.LLAMA_FLASH_ATTN_TYPE_ENABLED
+            if flash_attention
+            else self._lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        )
+        params.no_perf = True
+        _complaints.clear()
+        self.context = self._lib.llama_init_from_model(weights.model, params)
+        if not self.context:
+            raise Unavailable(
+                f"cannot reserve a context of {length} tokens: {last_complaint()}; "
+                "set context_length to less"
+            )
+        self._memory = self._lib.llama_get_memory(self.context)
+        self._one = (self._lib.llama_token * 1)()
+        self._single = self._lib.llama_batch_get_one(self._one, 1)
+
+    def decode(self, tokens: Sequence[int]) -> None:
+        """Append tokens to the sequence; the logits of the last one become readable."""
+        if len(tokens) == 1:
+            self._one[0] = tokens[0]
+            status = self._lib.llama_decode(self.context, self._single)
+        else:
+            array = (self._lib.llama_token * len(tokens))(*tokens)
+            batch = self._lib.llama_batch_get_one(array, len(tokens))
+            status = self._lib.llama_decode(self.context, batch)
+        if status != 0:
+            raise TriviumError(f"llama.cpp failed to decode (status {status}): {last_complaint()}")
+
+    def keep(self, length: int) -> bool:
+        """Forget everything after the first `length` tokens.
+
+        False when the model's memory cannot be cut there (recurrent models): all is forgotten.
+        """
+        if length > 0 and self._lib.llama_memory_seq_rm(self._memory, 0, length, -1):
+            return True
+        self._lib.llama_memory_clear(self._memory, False)
+        return length == 0
+
+    def logits(self) -> Logits:
+        """Raw logits after the last decoded token, shape (vocabulary,), a copy."""
+        pointer = self._lib.llama_get_logits_ith(self.context, -1)
+        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary_size,)).copy()
+
+    def close(self) -> None:
+        if self.context:
+            self._lib.llama_free(self.context)
+            self.context = None
+
+
+def version() -> str:
+    """The library as fingerprints name it."""
+    return f"llama-cpp-python {library().__version__}"
+
+
+def supports_gpu() -> bool:
+    """Whether this build of llama.cpp can put layers on a GPU at all."""
+    return bool(library().llama_supports_gpu_offload())
+
+
+def pointer(value: object) -> Any:
+    """`ctypes.byref`, kept here so that no other module needs ctypes."""
+    return ctypes.byref(value)  # type: ignore[arg-type]  # llama_cpp's structures are untyped
