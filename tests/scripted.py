@@ -33,6 +33,7 @@ class ScriptedEngine:
         logprob: Callable[[ScoreRequest], float] = lambda request: 0.0,
         context_length: int = 4096,
         name: str = "scripted",
+        parameters: int | None = None,
     ) -> None:
         self.requests: list[Request] = []
         self.scored: list[ScoreRequest] = []
@@ -42,6 +43,7 @@ class ScriptedEngine:
         self._logprob = logprob
         self._context_length = context_length
         self._name = name
+        self._parameters = parameters
 
     def enqueue(self, *replies: Reply) -> None:
         self._queue += replies
@@ -53,6 +55,10 @@ class ScriptedEngine:
     @property
     def context_length(self) -> int:
         return self._context_length
+
+    @property
+    def parameters(self) -> int | None:
+        return self._parameters
 
     @property
     def fingerprint(self) -> Fingerprint:

@@ -1,0 +1,98 @@
+"""Constrained output: JSON Schema to a grammar, and the proof that the output keeps it.
+
+llama.cpp's grammars make broken output unlikely, not impossible: the converter leaves out what a
+grammar cannot say (`pattern`s with look-ahead, `uniqueItems`, …), and a token limit can end the
+text anywhere. So whatever wrote the text, it is checked again before anybody sees it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from trivium.engines.base import Finish, Request
+from trivium.errors import SchemaViolation, UsageError
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+
+def constrained(request: Request) -> bool:
+    """Whether the request's output must keep a schema or a grammar.
+
+    Raises:
+        UsageError: when it names both, or the schema is none.
+    """
+    if request.schema is not None and request.grammar is not None:
+        raise UsageError("a request takes a JSON Schema or a grammar, not both")
+    if request.schema is not None:
+        _validator(request.schema)
+    return request.schema is not None or request.grammar is not None
+
+
+def schema_grammar(schema: Mapping[str, object]) -> str:
+    """GBNF for the JSON documents of `schema`, by llama-cpp-python's converter.
+
+    Raises:
+        UsageError: when the schema is invalid or uses what the converter cannot express.
+    """
+    from llama_cpp.llama_grammar import json_schema_to_gbnf
+
+    _validator(schema)
+    try:
+        return str(json_schema_to_gbnf(json.dumps(schema)))
+    except RecursionError as error:
+        raise UsageError("the JSON Schema is nested too deeply for a grammar") from error
+    except Exception as error:  # the converter raises whatever it stumbles over
+        raise UsageError(f"the JSON Schema cannot be turned into a grammar: {error}") from error
+
+
+def check_json(text: str, schema: Mapping[str, object], finish: Finish, tokens: int) -> None:
+    """Prove that a finished text of `tokens` tokens is a JSON document of `schema`.
+
+    Raises:
+        SchemaViolation: naming the first place that breaks it.
+    """
+    from referencing.exceptions import Unresolvable
+
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except ValueError as error:
+        if finish == "length":
+            raise SchemaViolation(
+                f"the output stopped at {tokens} tokens inside the JSON; raise max_tokens"
+            ) from error
+        raise SchemaViolation(f"the output is not JSON: {error}") from error
+    except RecursionError as error:
+        raise SchemaViolation("the output is JSON nested too deeply to read") from error
+    try:
+        problem = next(_validator(schema).iter_errors(value), None)
+    except Unresolvable as error:
+        raise UsageError(f'the JSON Schema has a "$ref" that leads nowhere: {error}') from error
+    if problem is not None:
+        raise SchemaViolation(
+            f"the output breaks its schema at {problem.json_path}: {_short(problem.message)}"
+        )
+
+
+def _validator(schema: Mapping[str, object]) -> "Validator":
+    from jsonschema import SchemaError
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+
+    kind = validator_for(schema)
+    try:
+        kind.check_schema(dict(schema))
+    except SchemaError as error:
+        raise UsageError(
+            f"the JSON Schema is not valid at {error.json_path}: {_short(error.message)}"
+        ) from error
+    # an empty registry: a "$ref" to a URL must fail, not be fetched
+    return kind(dict(schema), registry=Registry(), format_checker=kind.FORMAT_CHECKER)
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= 200 else message[:199] + "…"
