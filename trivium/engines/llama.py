@@ -11,12 +11,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from trivium.engines.base import (
     Chunk,
     Completion,
     Fingerprint,
     Finish,
+    Message,
     Request,
     Sampling,
     Score,
@@ -24,14 +26,26 @@ from trivium.engines.base import (
     Timing,
     TokenLogprob,
 )
-from trivium.engines.native import Context, Logits, Weights, version
-from trivium.engines.sampler import Sampler
+from trivium.engines.constrain import check_json, constrained, schema_grammar
+from trivium.engines.native import Context, Logits, Weights, repacks, version
+from trivium.engines.placement import place
+from trivium.engines.sampler import Grammar, Sampler
 from trivium.engines.templates import ChatTemplate, Part
 from trivium.engines.text import TextStream
-from trivium.errors import ContextOverflow, TriviumError, UsageError
+from trivium.errors import (
+    ContextOverflow,
+    SchemaViolation,
+    TriviumError,
+    Unavailable,
+    UsageError,
+)
 
-CHUNK = 256
+CHUNK = 256  # tokens of a prompt in one batch
+SCORE_CHUNK = 64  # tokens of a continuation in one batch, each with a row of logits
 FLASH_ATTENTION = True
+
+
+Logprobs = npt.NDArray[np.float64]
 
 
 class LlamaEngine:
@@ -46,23 +60,45 @@ class LlamaEngine:
         gpu_layers: int | None = None,
         threads: int | None = None,
     ) -> None:
+        """Load `path`; what is None is settled by the free memory and the cores of this machine.
+
+        Raises:
+            Unavailable: when the file is no usable model or memory does not suffice.
+            UsageError: when `context_length` is more than the model was trained on.
+        """
         self._name = name or str(path)
         self._path = path
-        self._gpu_layers = gpu_layers or 0
-        self._weights = Weights(path, gpu_layers=self._gpu_layers)
-        length = context_length or self._weights.trained_context
-        self._context_length = length
-        self._context = Context(
-            self._weights,
-            length=length,
-            threads=threads or 2,
-            chunk=CHUNK,
-            flash_attention=FLASH_ATTENTION,
-        )
+        outline = Weights(path, vocabulary_only=True)
+        try:
+            self._placement = place(
+                outline,
+                path.stat().st_size,
+                context_length=context_length,
+                gpu_layers=gpu_layers,
+                threads=threads,
+            )
+        finally:
+            outline.close()
+        self._weights = Weights(path, gpu_layers=self._placement.gpu_layers)
+        self._context_length = self._placement.context_length
+        try:
+            if self._weights.has_encoder:
+                raise Unavailable(
+                    f"{self._name} is an encoder, which cannot write; name a chat model"
+                )
+            self._context = Context(
+                self._weights,
+                length=self._context_length,
+                threads=self._placement.threads,
+                chunk=CHUNK,
+                flash_attention=FLASH_ATTENTION,
+            )
+        except BaseException:
+            self._weights.close()
+            raise
         self._held: list[int] = []  # tokens whose keys and values are in the cache
         self._prefilled = 0  # how many of them were decoded in whole chunks
         self._turn = 0  # counts requests, so that an overtaken stream notices
-        self._closed = False
 
     @property
     def name(self) -> str:
@@ -72,22 +108,23 @@ class LlamaEngine:
     def context_length(self) -> int:
         return self._context_length
 
+    @property
+    def parameters(self) -> int | None:
+        return self._weights.parameters
+
     @cached_property
     def fingerprint(self) -> Fingerprint:
         from hashlib import file_digest
 
         with self._path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
-        return Fingerprint(
-            self._name,
-            digest,
-            version(),
-            {
-                "context_length": self._context_length,
-                "gpu_layers": self._gpu_layers,
-                "flash_attention": FLASH_ATTENTION,
-            },
-        )
+        settings = {
+            "context_length": self._context_length,
+            "gpu_layers": self._placement.gpu_layers,
+            "flash_attention": FLASH_ATTENTION,
+            "repacked": repacks(),
+        }
+        return Fingerprint(self._name, digest, version(), settings)
 
     def count_tokens(self, request: Request) -> int:
         return len(self._prompt(request.messages, request.prompt))
@@ -101,21 +138,88 @@ class LlamaEngine:
         return answers
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        tokens = self._fitting(self._prompt(request.messages, request.prompt))
-        return self._answer(tokens, request)
+        """Constrained output arrives in one chunk, after it has been checked.
 
-    def _answer(self, tokens: list[int], request: Request) -> Iterator[Chunk]:
+        Log-probabilities are the model's own: before temperature, penalties and constraints.
+        """
+        whole = constrained(request)
+        tokens = self._fitting(self._prompt(request.messages, request.prompt), 0)
+        if not whole:
+            return self._answer(tokens, request, None)
+        gbnf = request.grammar or schema_grammar(request.schema or {})
+        return self._checked(tokens, request, gbnf)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        """One pass a request; a prompt that the request before had too is not decoded again.
+
+        Prompt and continuation are tokenized each by itself, so that a prompt's tokens do not
+        depend on what is scored after it. A raw prompt begins as in `generate`: with the
+        begin-of-sequence token where the model was trained with one.
+        """
+        answers = []
+        seen: list[int] | None = None
+        first: Logits | None = None
+        for request in requests:
+            tokens = self._prompt(request.messages, request.prompt)
+            after = self._weights.tokenize_inside(request.continuation, special=False)
+            self._fitting(tokens, len(after))
+            if not tokens:
+                raise UsageError("a score needs a prompt: nothing comes before the first token")
+            if tokens != seen or first is None or not self._context.keep(len(tokens)):
+                self._turn += 1
+                self._prefill(tokens)
+                seen, first = tokens, self._context.logits()
+            del self._held[len(tokens) :]
+            answers.append(self._continuation(first, after))
+        return answers
+
+    def close(self) -> None:
+        self._context.close()
+        self._weights.close()
+
+    def _checked(self, tokens: list[int], request: Request, gbnf: str) -> Iterator[Chunk]:
+        """The whole constrained answer, or an error instead of it."""
+        grammar = Grammar(self._weights, gbnf)
+        try:
+            *_, last = self._answer(tokens, request, grammar)
+        finally:
+            grammar.close()
+        done = last.completion
+        assert done is not None
+        if request.schema is not None:
+            check_json(done.text, request.schema, done.finish, done.completion_tokens)
+        else:
+            self._check_grammar(done, gbnf)
+        yield Chunk(done.text, done)
+
+    def _check_grammar(self, done: Completion, gbnf: str) -> None:
+        grammar = Grammar(self._weights, gbnf)
+        try:
+            if grammar.admits(self._weights, done.text):
+                return
+        finally:
+            grammar.close()
+        if done.finish == "length":
+            raise SchemaViolation(
+                f"the output stopped at {done.completion_tokens} tokens before the grammar was "
+                "complete; raise max_tokens"
+            )
+        raise SchemaViolation("the output breaks its grammar; a stop string may have cut it")
+
+    def _answer(
+        self, tokens: list[int], request: Request, grammar: Grammar | None
+    ) -> Iterator[Chunk]:
         self._turn += 1
         turn = self._turn
-        sampler = Sampler(self._weights, request.sampling, None)
         text = TextStream(request.sampling.stop)
-        start = time.perf_counter()
-        self._prefill(tokens)
-        prefilled = time.perf_counter()
         limit = self._limit(len(tokens), request.sampling)
         finish: Finish = "length"
         logprobs: list[TokenLogprob] = []
         count = 0
+        start = time.perf_counter()
+        self._prefill(tokens)
+        prefilled = time.perf_counter()
+        sampler = Sampler(self._weights, request.sampling, grammar)
         try:
             while count < limit:
                 token = sampler.choose(self._context)
@@ -124,7 +228,8 @@ class LlamaEngine:
                     break
                 count += 1
                 if request.logprobs is not None:
-                    logprobs.append(self._logprob(self._context.logits(), token, request.logprobs))
+                    row = _log_softmax(self._context.logits())
+                    logprobs.append(self._logprob(row, token, request.logprobs))
                 shown = text.push(self._weights.piece(token))
                 if text.stopped:
                     finish = "stop"
@@ -136,33 +241,43 @@ class LlamaEngine:
                     break
                 self._context.decode([token])
                 self._held.append(token)
-            rest = text.finish()
         finally:
             sampler.close()
-        yield Chunk(
-            rest,
-            Completion(
-                text.text,
-                finish,
-                len(tokens),
-                count,
-                tuple(logprobs),
-                Timing(prefilled - start, time.perf_counter() - prefilled),
-            ),
-        )
+        timing = Timing(prefilled - start, time.perf_counter() - prefilled)
+        rest = text.finish()
+        done = Completion(text.text, finish, len(tokens), count, tuple(logprobs), timing)
+        yield Chunk(rest, done)
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        raise NotImplementedError
+    def _continuation(self, first: Logits, tokens: list[int]) -> Score:
+        """Score `tokens` after the cache's contents, whose last logits are `first`."""
+        rows = [first]
+        scored: list[TokenLogprob] = []
+        greedy = True
+        for at in range(0, len(tokens), SCORE_CHUNK):
+            chunk = tokens[at : at + SCORE_CHUNK]
+            feed = chunk if at + SCORE_CHUNK < len(tokens) else chunk[:-1]
+            if feed:
+                rows += list(self._context.decode_each(feed))
+                self._held += feed
+            for token, logits in zip(chunk, rows, strict=False):
+                row = _log_softmax(logits)
+                greedy &= token == int(row.argmax())
+                scored.append(self._logprob(row, token, 0))
+            rows = rows[len(chunk) :]
+        return Score(sum(token.logprob for token in scored), tuple(scored), greedy)
 
-    def _prompt(self, messages: Sequence[object], prompt: str) -> list[int]:
+    def _prompt(self, messages: Sequence[Message], prompt: str) -> list[int]:
         if messages:
-            parts = self._template.render(messages, self._control_tokens)  # type: ignore[arg-type]
+            parts = self._template.render(messages, self._control_tokens)
         else:
             parts = [Part(prompt, special=True)]
         return self._tokens(parts)
 
     def _tokens(self, parts: Sequence[Part]) -> list[int]:
-        tokens = [t for p in parts for t in self._weights.tokenize(p.text, special=p.special)]
+        tokens: list[int] = []
+        for part in parts:
+            spell = self._weights.tokenize_inside if tokens else self._weights.tokenize
+            tokens += spell(part.text, special=part.special)
         if self._weights.adds_bos and tokens[:1] != [self._weights.bos]:
             tokens.insert(0, self._weights.bos)
         return tokens
@@ -187,12 +302,13 @@ class LlamaEngine:
         tokens = self._weights.tokenize(text, special=True)
         return [self._weights.token_text(t) for t in set(tokens) if self._weights.is_control(t)]
 
-    def _fitting(self, tokens: list[int]) -> list[int]:
-        if len(tokens) >= self._context_length:
+    def _fitting(self, tokens: list[int], more: int) -> list[int]:
+        """`tokens`, if they and `more` leave room for one token of an answer."""
+        needed = len(tokens) + more
+        if needed >= self._context_length:
             raise ContextOverflow(
-                f"prompt needs {len(tokens)} tokens, but {self._name} holds "
-                f"{self._context_length}; shorten it, raise context_length or choose a model "
-                "with a longer context"
+                f"prompt needs {needed} tokens, but {self._name} holds {self._context_length}; "
+                "shorten it, raise context_length or choose a model with a longer context"
             )
         return tokens
 
@@ -217,20 +333,22 @@ class LlamaEngine:
             self._held += chunk
         self._prefilled = len(tokens)
 
-    def _logprob(self, logits: Logits, token: int, top: int) -> TokenLogprob:
-        values = logits.astype(np.float64)
-        values -= values.max()
-        values -= np.log(np.exp(values).sum())
-        best = np.argsort(-values)[:top]
-        return TokenLogprob(
-            self._spelling(token),
-            float(values[token]),
-            tuple((self._spelling(int(i)), float(values[i])) for i in best),
-        )
+    def _logprob(self, row: Logprobs, token: int, top: int) -> TokenLogprob:
+        """`row` holds the log-probability of every token, shape (vocabulary,)."""
+        best: Sequence[int] = []
+        if top > 0:
+            top = min(top, len(row))
+            likeliest = np.argpartition(row, -top)[-top:]
+            best = [int(i) for i in likeliest[np.argsort(-row[likeliest], kind="stable")]]
+        others = tuple((self._spelling(i), float(row[i])) for i in best)
+        return TokenLogprob(self._spelling(token), float(row[token]), others)
 
     def _spelling(self, token: int) -> str:
         return self._weights.piece(token).decode("utf-8", "replace")
 
-    def close(self) -> None:
-        self._context.close()
-        self._weights.close()
+
+def _log_softmax(logits: Logits) -> Logprobs:
+    values = logits.astype(np.float64)
+    values -= values.max()
+    values -= np.log(np.exp(values).sum())
+    return values

@@ -4,30 +4,51 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trivium.engines.base import Engine
-from trivium.errors import UsageError
+from trivium.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
     from trivium.config import Settings
 
 
 def load_engine(name: str, settings: "Settings | None" = None) -> Engine:
-    """Load the model that `name` means: a catalogue name, a path, hf:…, vllm:… or a URL."""
+    """Load the model that `name` means: a catalogue name, a path, hf:…, vllm:… or a URL.
+
+    Raises:
+        Unavailable: when the file, the pulled model or the server is not there.
+        UsageError: when the name cannot be meant.
+    """
     from trivium.config import load_settings
 
     settings = settings or load_settings()
-    if name.startswith(("http://", "https://", "vllm:")):
-        raise UsageError(f"{name}: servers are not supported yet")
+    if name.startswith(("http://", "https://")):
+        from trivium.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(name, timeout=settings.timeout)
+    if name.startswith("vllm:"):
+        model = name.removeprefix("vllm:")
+        raise UsageError(
+            f"{name} needs a running server: start `vllm serve {model}` "
+            f"and pass http://localhost:8000/v1#{model}"
+        )
     from trivium.engines.llama import LlamaEngine
 
-    path = Path(name)
-    if not path.is_file():
-        from trivium.models import store
-
-        path = store.resolve(name)
     return LlamaEngine(
-        path,
+        _file(name),
         name=name,
         context_length=settings.context_length,
         gpu_layers=settings.gpu_layers,
         threads=settings.threads,
     )
+
+
+def _file(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder; name the .gguf file in it")
+    if not name.startswith("hf:") and (name.endswith(".gguf") or name.startswith((".", "/", "~"))):
+        raise Unavailable(f"there is no file {name}; check the path, or see trivium models list")
+    from trivium.models import store
+
+    return store.resolve(name)

@@ -6,9 +6,13 @@ mechanism: tokens in, logits out. What the tokens mean is decided in `llama.py`.
 
 import ctypes
 import logging
+import os
+import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import ModuleType
 from typing import Any
 
@@ -55,6 +59,26 @@ def last_complaint() -> str:
     return lines[-1].strip() if lines else "llama.cpp gave no reason"
 
 
+@contextmanager
+def captured_stderr() -> Iterator[Callable[[], str]]:
+    """Catch what C code writes to stderr; the grammar parser explains itself there alone.
+
+    Yields a function that returns the text, once the block is over.
+    """
+    with TemporaryFile() as file:
+        sys.stderr.flush()
+        original = os.dup(2)
+        printed = ""
+        try:
+            os.dup2(file.fileno(), 2)
+            yield lambda: printed
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            file.seek(0)
+            printed = file.read().decode("utf-8", "replace")
+
+
 class Weights:
     """A loaded GGUF file: vocabulary, shape and metadata."""
 
@@ -68,6 +92,7 @@ class Weights:
         params = self._lib.llama_model_default_params()
         params.n_gpu_layers = 0x7FFFFFFF if gpu_layers < 0 else gpu_layers
         params.vocab_only = vocabulary_only
+        params.use_extra_bufts = repacks()
         _complaints.clear()
         self.model = self._lib.llama_model_load_from_file(str(path).encode(), params)
         if not self.model:
@@ -98,7 +123,13 @@ class Weights:
 
     @property
     def trained_context(self) -> int:
-        return int(self._lib.llama_model_n_ctx_train(self.model))
+        # not llama_model_n_ctx_train, which is 0 when the vocabulary alone was loaded
+        return self.number("context_length")
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the file holds, whatever their precision."""
+        return int(self._lib.llama_model_n_params(self.model))
 
     @property
     def has_encoder(self) -> bool:
@@ -145,6 +176,19 @@ class Weights:
                 self.vocab, data, len(data), tokens, -count, False, special
             )
         return list(tokens[:count])
+
+    def tokenize_inside(self, text: str, *, special: bool) -> list[int]:
+        """The same for text that follows other text.
+
+        SentencePiece vocabularies set a space before whatever they are given; here there is none.
+        """
+        if self._lib.llama_vocab_type(self.vocab) != self._lib.LLAMA_VOCAB_TYPE_SPM:
+            return self.tokenize(text, special=special)
+        anchor = self.tokenize("\n", special=False)
+        tokens = self.tokenize(f"\n{text}", special=special)
+        if tokens[: len(anchor)] != anchor:  # the line feed became part of a longer token
+            return self.tokenize(text, special=special)
+        return tokens[len(anchor) :]
 
     def piece(self, token: int) -> bytes:
         """The bytes a token spells; empty for control tokens. Not always whole characters."""
@@ -206,13 +250,21 @@ class Context:
         """Append tokens to the sequence; the logits of the last one become readable."""
         if len(tokens) == 1:
             self._one[0] = tokens[0]
-            status = self._lib.llama_decode(self.context, self._single)
+            self._check(self._lib.llama_decode(self.context, self._single))
         else:
             array = (self._lib.llama_token * len(tokens))(*tokens)
             batch = self._lib.llama_batch_get_one(array, len(tokens))
-            status = self._lib.llama_decode(self.context, batch)
-        if status != 0:
-            raise TriviumError(f"llama.cpp failed to decode (status {status}): {last_complaint()}")
+            self._check(self._lib.llama_decode(self.context, batch))
+
+    def decode_each(self, tokens: Sequence[int]) -> Logits:
+        """Append tokens; the logits after every one of them, shape (tokens, vocabulary)."""
+        count = len(tokens)
+        array = (self._lib.llama_token * count)(*tokens)
+        batch = self._lib.llama_batch_get_one(array, count)
+        wanted = (ctypes.c_int8 * count)(*[1] * count)
+        batch.logits = wanted
+        self._check(self._lib.llama_decode(self.context, batch))
+        return np.stack([self._row(at) for at in range(count)])
 
     def keep(self, length: int) -> bool:
         """Forget everything after the first `length` tokens.
@@ -226,8 +278,16 @@ class Context:
 
     def logits(self) -> Logits:
         """Raw logits after the last decoded token, shape (vocabulary,), a copy."""
-        pointer = self._lib.llama_get_logits_ith(self.context, -1)
-        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary_size,)).copy()
+        return self._row(-1).copy()
+
+    def _row(self, at: int) -> Logits:
+        """Logits of one output of the last batch, in llama.cpp's own memory."""
+        pointer = self._lib.llama_get_logits_ith(self.context, at)
+        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary_size,))
+
+    def _check(self, status: int) -> None:
+        if status != 0:
+            raise TriviumError(f"llama.cpp failed to decode (status {status}): {last_complaint()}")
 
     def close(self) -> None:
         if self.context:
@@ -238,6 +298,16 @@ class Context:
 def version() -> str:
     """The library as fingerprints name it."""
     return f"llama-cpp-python {library().__version__}"
+
+
+def repacks() -> bool:
+    """Whether weights may be laid out anew for the CPU's special instructions.
+
+    Not where llama.cpp was compiled for AMX: some virtual machines announce its tiles, let a
+    process ask for them and end it with a segmentation fault at the first use, which nothing in
+    this process can find out beforehand.
+    """
+    return b"AMX_INT8 = 1" not in library().llama_print_system_info()
 
 
 def supports_gpu() -> bool:

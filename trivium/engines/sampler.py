@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from trivium.engines.base import Sampling
-from trivium.engines.native import Context, Logits, Weights, last_complaint, library, pointer
+from trivium.engines.native import (
+    Context,
+    Logits,
+    Weights,
+    captured_stderr,
+    last_complaint,
+    library,
+    pointer,
+)
 from trivium.errors import SchemaViolation, UsageError
 
 _PENALTY_WINDOW = 256  # tokens that repeat_penalty looks back on
@@ -32,9 +40,24 @@ class Grammar:
             UsageError: when llama.cpp does not accept the grammar.
         """
         self._lib = library()
-        self._sampler = self._lib.llama_sampler_init_grammar(weights.vocab, gbnf.encode(), b"root")
+        with captured_stderr() as printed:
+            self._sampler = self._lib.llama_sampler_init_grammar(
+                weights.vocab, gbnf.encode(), b"root"
+            )
         if not self._sampler:
-            raise UsageError(f"the grammar is not valid GBNF: {last_complaint()}")
+            reason = " ".join(printed().split()) or last_complaint()
+            raise UsageError(f"the grammar is not valid GBNF: {reason[:200]}")
+
+    def admits(self, weights: Weights, text: str) -> bool:
+        """Whether `text`, from the beginning, is a complete sentence of the grammar.
+
+        It uses the grammar up: nothing else can be asked of it afterwards.
+        """
+        for token in weights.tokenize(text, special=False):
+            if not self.allows(token):
+                return False
+            self.accept(token)
+        return self.allows(weights.eos)
 
     def allows(self, token: int) -> bool:
         """Whether the token may come next; an end token may when the text is complete."""
