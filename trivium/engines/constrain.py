@@ -7,13 +7,21 @@ text anywhere. So whatever wrote the text, it is checked again before anybody se
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trivium.engines.base import Finish, Request
 from trivium.errors import SchemaViolation, UsageError
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
+
+
+_THEIR_CHAR = 'char ::= [^"\\\\] |'
+_JSON_CHAR = 'char ::= [^"\\\\\\x7F\\x00-\\x1F] |'
+"""Strings hold no raw control characters (RFC 8259, section 7); the converter lets them pass."""
+
+_LONGEST_REPEAT = 500
+"""Repetitions that the converter may spell out: it nests them, and thousands end the process."""
 
 
 def constrained(request: Request) -> bool:
@@ -39,11 +47,14 @@ def schema_grammar(schema: Mapping[str, object]) -> str:
 
     _validator(schema)
     try:
-        return str(json_schema_to_gbnf(json.dumps(schema)))
+        gbnf = str(json_schema_to_gbnf(json.dumps(_within_reach(schema))))
     except RecursionError as error:
         raise UsageError("the JSON Schema is nested too deeply for a grammar") from error
     except Exception as error:  # the converter raises whatever it stumbles over
-        raise UsageError(f"the JSON Schema cannot be turned into a grammar: {error}") from error
+        raise UsageError(
+            f"the JSON Schema cannot be turned into a grammar: {error or type(error).__name__}"
+        ) from error
+    return gbnf.replace(_THEIR_CHAR, _JSON_CHAR)
 
 
 def check_json(text: str, schema: Mapping[str, object], finish: Finish, tokens: int) -> None:
@@ -88,6 +99,21 @@ def _validator(schema: Mapping[str, object]) -> "Validator":
         ) from error
     # an empty registry: a "$ref" to a URL must fail, not be fetched
     return kind(dict(schema), registry=Registry(), format_checker=kind.FORMAT_CHECKER)
+
+
+def _within_reach(schema: Any) -> Any:
+    """The schema without upper bounds that no grammar should count to; `check_json` does."""
+    if isinstance(schema, list):
+        return [_within_reach(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        key: value if key in ("const", "enum", "default", "examples") else _within_reach(value)
+        for key, value in schema.items()
+        if not (
+            key in ("maxLength", "maxItems") and isinstance(value, int) and value > _LONGEST_REPEAT
+        )
+    }
 
 
 def _no_constant(name: str) -> object:

@@ -27,8 +27,8 @@ from trivium.engines.base import (
     TokenLogprob,
 )
 from trivium.engines.constrain import check_json, constrained, schema_grammar
-from trivium.engines.native import Context, Logits, Weights, repacks, version
-from trivium.engines.placement import place
+from trivium.engines.native import Context, Logits, Weights, repacks, supports_gpu, version
+from trivium.engines.placement import Placement, place
 from trivium.engines.sampler import Grammar, Sampler
 from trivium.engines.templates import ChatTemplate, Part
 from trivium.engines.text import TextStream
@@ -68,18 +68,7 @@ class LlamaEngine:
         """
         self._name = name or str(path)
         self._path = path
-        outline = Weights(path, vocabulary_only=True)
-        try:
-            self._placement = place(
-                outline,
-                path.stat().st_size,
-                context_length=context_length,
-                gpu_layers=gpu_layers,
-                threads=threads,
-            )
-        finally:
-            outline.close()
-        self._weights = Weights(path, gpu_layers=self._placement.gpu_layers)
+        self._weights, self._placement = _load(path, context_length, gpu_layers, threads)
         self._context_length = self._placement.context_length
         try:
             if self._weights.has_encoder:
@@ -345,6 +334,29 @@ class LlamaEngine:
 
     def _spelling(self, token: int) -> str:
         return self._weights.piece(token).decode("utf-8", "replace")
+
+
+def _load(
+    path: Path, context_length: int | None, gpu_layers: int | None, threads: int | None
+) -> tuple[Weights, Placement]:
+    """The weights where they belong. Only a free choice of GPU layers takes a look beforehand."""
+    size = path.stat().st_size if path.is_file() else 0
+    layers = gpu_layers
+    if layers is None and supports_gpu():
+        outline = Weights(path, vocabulary_only=True)
+        try:
+            layers = place(outline, size, context_length=context_length).gpu_layers
+        finally:
+            outline.close()
+    weights = Weights(path, gpu_layers=layers or 0)
+    try:
+        placement = place(
+            weights, size, context_length=context_length, gpu_layers=layers or 0, threads=threads
+        )
+    except BaseException:
+        weights.close()
+        raise
+    return weights, placement
 
 
 def _log_softmax(logits: Logits) -> Logprobs:

@@ -46,7 +46,9 @@ class Grammar:
             )
         if not self._sampler:
             reason = " ".join(printed().split()) or last_complaint()
-            raise UsageError(f"the grammar is not valid GBNF: {reason[:200]}")
+            raise UsageError(
+                f"the grammar is not valid GBNF with a start rule `root`: {reason[:200]}"
+            )
 
     def admits(self, weights: Weights, text: str) -> bool:
         """Whether `text`, from the beginning, is a complete sentence of the grammar.
