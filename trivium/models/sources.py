@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,9 +151,8 @@ def _pip_failure(requirement: str, log: str) -> TriviumError:
 def _written(folder: Path) -> int:
     """Bytes under a folder that another process is filling; files may vanish as we look."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue
+    for place, _, names in os.walk(folder):  # unlike rglob it passes over vanished folders
+        for name in names:
+            with suppress(OSError):
+                total += Path(place, name).stat().st_size
     return total
