@@ -22,7 +22,7 @@ def accept(entry: Entry) -> None:
         file.write((json.dumps(_read() | {entry.name: record}, indent=2) + "\n").encode())
 
 
-def require(entry: Entry, *, accept: bool) -> None:
+def require(entry: Entry, *, agreed: bool) -> None:
     """Let `entry` pass if its licence is accepted, or is being accepted now.
 
     Raises:
@@ -30,15 +30,12 @@ def require(entry: Entry, *, accept: bool) -> None:
     """
     if accepted(entry):
         return
-    if not accept:
+    if not agreed:
         raise UsageError(
             f"{entry.name} comes under the {entry.licence} licence ({entry.licence_url}); "
             f"read it, then run: trivium models pull {entry.name} --accept-licence"
         )
-    _accept(entry)
-
-
-_accept = accept
+    accept(entry)
 
 
 def _read() -> dict[str, dict[str, str]]:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def pull(name: str, *, accept_licence: bool = False, on_progress: OnProgress | N
         return store.resolve(name)
     entry = describe(name)
     folder = store.folder_name(entry.name)
-    licences.require(entry, accept=accept_licence)
+    licences.require(entry, agreed=accept_licence)
     with store.disk_errors(paths.models()), store.lock(folder):
         if store.pulled(folder) is None:  # another process may have pulled it while we waited
             _pull(entry, folder, on_progress or _silent)
@@ -243,17 +242,10 @@ def _sha256(path: Path) -> str:
 
 def _git_sha1(path: Path) -> str:
     """git's name for a blob: sha1 over "blob <size>", a zero byte and the content."""
-
-    def start() -> "hashlib._Hash":
-        return hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as file:
-        return _digest(file.read, start())
-
-
-def _digest(read: Callable[[int], bytes], digest: "hashlib._Hash") -> str:
-    while block := read(_BLOCK):
-        digest.update(block)
+        while block := file.read(_BLOCK):
+            digest.update(block)
     return digest.hexdigest()
 
 
