@@ -22,7 +22,7 @@ from trivium.errors import ContextOverflow, Unavailable, UsageError
 UNKNOWN_CONTEXT = 131_072
 """Tokens assumed where a server does not tell its context; its own refusal has the last word."""
 
-_MISSING = {400, 404, 405, 422, 501}  # how servers answer for an end point they lack
+_BUSY = {408, 429, 500, 502, 503, 504}  # any other refusal means that the end point is not there
 _OVERFLOW = re.compile(r"context|too long|too many tokens", re.IGNORECASE)
 _LIMIT = re.compile(r"(?:context (?:length|size|window)|n_ctx)\D{0,40}?(\d+)", re.IGNORECASE)
 _NEEDED = (
@@ -97,6 +97,8 @@ class Server:
     @cached_property
     def _props(self) -> Mapping[str, Any]:
         """What llama.cpp's server tells about itself."""
+        if self._kind == "vllm":
+            return {}
         answer = self._optional(lambda: self._transport.get("//props"))
         return answer if isinstance(answer, dict) else {}
 
@@ -104,7 +106,7 @@ class Server:
     def _told_context(self) -> int | None:
         """Tokens of context as the server tells them, None when it does not."""
         length = self._entry.get("max_model_len")
-        if length is None and self._kind != "vllm":
+        if length is None:
             length = (self._props.get("default_generation_settings") or {}).get("n_ctx")
         return int(length) if length else None
 
@@ -189,9 +191,9 @@ class Server:
         try:
             return ask()
         except Refused as refusal:
-            if refusal.status in _MISSING:
-                return None
-            raise
+            if refusal.status in _BUSY:
+                raise
+            return None
 
     def translate(self, refusal: Refused, request: Request) -> NoReturn:
         """Raise what a refusal means: a prompt that does not fit, or what the server says."""
@@ -232,12 +234,11 @@ class Server:
         try:
             answer = self._transport.post("/completions", body)
         except Refused as refusal:
-            if refusal.status in _MISSING:
-                raise Unavailable(
-                    f"{self._url} cannot score: it does not echo log-probabilities "
-                    f"({refusal.detail})"
-                ) from refusal
-            raise
+            if refusal.status in _BUSY:
+                raise
+            raise Unavailable(
+                f"{self._url} cannot score: it does not echo log-probabilities ({refusal.detail})"
+            ) from refusal
         return _read_score(answer, len(before), len(after), self._url)
 
 

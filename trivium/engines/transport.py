@@ -173,7 +173,7 @@ class Transport:
     def _retried(self, attempt: Callable[[], T]) -> T:
         import tenacity
 
-        back_off = tenacity.wait_exponential_jitter(initial=0.5, max=LONGEST_WAIT / 4, jitter=0.5)
+        back_off = tenacity.wait_exponential(0.5, max=15) + tenacity.wait_random(0, 0.5)
 
         def wait(state: "RetryCallState") -> float:
             failure = state.outcome.exception() if state.outcome else None
