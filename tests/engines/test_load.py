@@ -27,6 +27,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_engine(str(tmp_path / "none.gguf"))
 
 
+@pytest.mark.parametrize("name", ["https://host.example/a.gguf", "hf:org/repo/a.gguf"])
+def test_a_file_elsewhere_must_be_pulled_first(name: str) -> None:
+    with pytest.raises(Unavailable, match=r"not pulled; run: trivium models pull"):
+        load_engine(name)
+
+
 def test_a_folder_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         load_engine(str(tmp_path))

@@ -9,6 +9,8 @@ from trivium.errors import Unavailable, UsageError
 if TYPE_CHECKING:
     from trivium.config import Settings
 
+_URL = ("http://", "https://")
+
 
 def load_engine(name: str, settings: "Settings | None" = None) -> Engine:
     """Load the model that `name` means: a catalogue name, a path, hf:…, vllm:… or a URL.
@@ -20,7 +22,7 @@ def load_engine(name: str, settings: "Settings | None" = None) -> Engine:
     from trivium.config import load_settings
 
     settings = settings or load_settings()
-    if name.startswith(("http://", "https://")):
+    if name.startswith(_URL) and not name.partition("#")[0].endswith(".gguf"):
         from trivium.engines.openai import OpenAIEngine
 
         return OpenAIEngine(name, timeout=settings.timeout)
@@ -47,7 +49,8 @@ def _file(name: str) -> Path:
         return path
     if path.is_dir():
         raise UsageError(f"{name} is a folder; name the .gguf file in it")
-    if not name.startswith("hf:") and (name.endswith(".gguf") or name.startswith((".", "/", "~"))):
+    looks_like_a_path = name.endswith(".gguf") or name.startswith((".", "/", "~"))
+    if looks_like_a_path and not name.startswith(("hf:", *_URL)):
         raise Unavailable(f"there is no file {name}; check the path, or see trivium models list")
     from trivium.models import store
 
