@@ -31,12 +31,12 @@ def pdf(data: bytes) -> Extracted:
     failure: Exception | None = None
     for page in reader.pages:
         try:
-            text = page.extract_text()
+            text = page.extract_text().strip()
         except Exception as error:  # damage has no type of its own
             failure = error
             text = ""
         pages.append(budget.spend(text))
-    if any(text.strip() for text in pages):
+    if any(pages):
         return Extracted("pdf", tuple(pages), paged=True)
     if failure:
         raise failure

@@ -111,7 +111,7 @@ def _settle(text: str) -> str:
     pieces = re.split(r"(\n```\n.*?\n```\n)", text, flags=re.DOTALL)
     for index in range(0, len(pieces), 2):
         piece = re.sub(r"[^\S\n]*\n[^\S\n]*", "\n", pieces[index])
-        piece = re.sub(r"\n- \n+", "\n- ", piece)  # <li><p>
+        piece = re.sub(r"\n-\n+", "\n- ", piece)  # <li><p>
         piece = re.sub(r"\n(#{1,6}) \s*", r"\n\1 ", piece)
         pieces[index] = re.sub(r"\n{3,}", "\n\n", piece)
     return "".join(pieces).strip()

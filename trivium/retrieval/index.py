@@ -1,0 +1,326 @@
+"""An index: documents as passages, searchable by words and by meaning. The façade of the room."""
+
+import hashlib
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from trivium import paths
+from trivium.errors import TriviumError, UsageError
+from trivium.retrieval import indexing, search
+from trivium.retrieval.base import Document, Embedder, Hit, Mode, Passage, Paths, Report, Reranker
+from trivium.retrieval.dense import Dense
+from trivium.retrieval.load import MAX_BYTES
+from trivium.retrieval.store import FILE, Root, Store
+
+if TYPE_CHECKING:
+    from langchain_core.retrievers import BaseRetriever
+
+RERANKED = 20
+"""Passages that a reranker reads to find the best few."""
+
+_NAME = re.compile(r"[\w][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an index holds and how far the files have moved on. `size` is in bytes."""
+
+    name: str
+    folder: str
+    documents: int
+    passages: int
+    size: int
+    embedder: str
+    embedder_fingerprint: str
+    fingerprint: str
+    roots: tuple[str, ...]
+    new: int
+    changed: int
+    deleted: int
+
+
+class Index:
+    """An open index. Close it, or use it in a `with` block."""
+
+    def __init__(self, folder: Path, embedder: Embedder) -> None:
+        """Open the index in `folder`, which exists. Use `create` or `open`."""
+        self.folder = folder
+        self.embedder = embedder
+        self._store = Store(folder)
+        try:
+            self._claim()
+        except BaseException:
+            self._store.close()
+            raise
+        self._dense = Dense(self._store, embedder.dimension)
+
+    @classmethod
+    def create(cls, name: str | Path, *, embedder: Embedder) -> Self:
+        """Open the index of this name or folder, making it when there is none.
+
+        Raises:
+            UsageError: when it was made with another embedder, or the name is not one.
+        """
+        return cls(paths.ensure(folder_of(name)), embedder)
+
+    @classmethod
+    def open(cls, name: str | Path, *, embedder: Embedder) -> Self:
+        """Open an index that exists.
+
+        Raises:
+            UsageError: when there is none, naming those that there are.
+        """
+        folder = folder_of(name)
+        if not (folder / FILE).is_file():
+            there = ", ".join(names())
+            raise UsageError(
+                f'there is no index "{name}"{f" (there are: {there})" if there else ""}; '
+                f"make it with: trivium index add PATH --index {name}"
+            )
+        return cls(folder, embedder)
+
+    def _claim(self) -> None:
+        """Note the embedder in a new index; refuse another one in an old."""
+        held = self._store.meta("embedder")
+        if held is None:
+            mine = {"name": self.embedder.name, "fingerprint": self.embedder.fingerprint}
+            with self._store.write() as db:
+                db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (json.dumps(mine),))
+            held = self._store.meta("embedder") or "{}"
+        theirs = json.loads(held)
+        if theirs["fingerprint"] != self.embedder.fingerprint:
+            raise UsageError(
+                f'index "{self.name}" was made with the embedder {theirs["name"]} '
+                f"({theirs['fingerprint']}), not with {self.embedder.name} "
+                f"({self.embedder.fingerprint}); choose that one, or make another index"
+            )
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits for the embedder and every document's path and content."""
+        digest = hashlib.sha256(self.embedder.fingerprint.encode())
+        for path, sha256 in self._store.read("SELECT path, sha256 FROM documents ORDER BY path"):
+            digest.update(f"\0{path}\0{sha256}".encode())
+        return digest.hexdigest()[:16]
+
+    def add(
+        self,
+        paths: Paths,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        max_bytes: int = MAX_BYTES,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Report:
+        """Index files and folders and remember them for `update`.
+
+        What did not change is left alone; what is gone from a folder leaves the index; what cannot
+        be read is skipped and reported. `on_progress(done, total)` counts files.
+
+        Raises:
+            UsageError: for a path that does not exist.
+            TriviumError: when the index cannot be written.
+        """
+        roots = [
+            Root(str(_existing(path)), tuple(include), tuple(exclude), max_bytes) for path in paths
+        ]
+        self._store.remember(roots)
+        return self._sync(roots, on_progress)
+
+    def update(self, on_progress: Callable[[int, int], None] | None = None) -> Report:
+        """Bring the index in step with all files and folders that were ever added."""
+        return self._sync(self._store.roots(), on_progress)
+
+    def _sync(
+        self, roots: Sequence[Root], on_progress: Callable[[int, int], None] | None
+    ) -> Report:
+        report = indexing.sync(self._store, self.embedder, roots, on_progress)
+        self._dense.save()
+        return report
+
+    def add_document(self, document: Document) -> Report:
+        """Index text that is no file, such as standard input."""
+        report = indexing.add_document(self._store, self.embedder, document)
+        self._dense.save()
+        return report
+
+    def remove(self, paths: Paths) -> int:
+        """Take files or folders out of the index; how many documents left it."""
+        count = indexing.remove(self._store, paths)
+        self._dense.save()
+        return count
+
+    def status(self) -> Status:
+        """Counts, and what `update` would find; nothing is read but sizes and times."""
+        counted = self._store.read(
+            "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages)"
+        )[0]
+        documents, passages = (int(str(value)) for value in counted)
+        new, changed, deleted = indexing.pending(self._store)
+        return Status(
+            self.name,
+            str(self.folder),
+            documents,
+            passages,
+            sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),
+            self.embedder.name,
+            self.embedder.fingerprint,
+            self.fingerprint,
+            tuple(root.path for root in self._store.roots()),
+            new,
+            changed,
+            deleted,
+        )
+
+    def search(
+        self,
+        query: str,
+        k: int = 5,
+        *,
+        mode: Mode = "hybrid",
+        reranker: Reranker | None = None,
+    ) -> list[Hit]:
+        """The `k` best passages, best first, each with every score that put it there."""
+        return self.search_many([query], k, mode=mode, reranker=reranker)[0]
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 5,
+        *,
+        mode: Mode = "hybrid",
+        reranker: Reranker | None = None,
+    ) -> list[list[Hit]]:
+        """`search` for each query, embedded together."""
+        depth = max(k, search.DEPTH)
+        dense: list[list[tuple[int, float]]] = [[] for _ in queries]
+        if mode != "bm25":
+            dense = self._dense.search(self.embedder.encode(queries, query=True), depth)
+        wanted = max(k, RERANKED) if reranker else k
+        found = []
+        for query, near in zip(queries, dense, strict=True):
+            lexical = [] if mode == "dense" else search.bm25(self._store, query, depth)
+            scores = search.fuse(lexical, near, mode)
+            best = sorted(scores, key=lambda key: -scores[key])
+            # One more than asked for, and all that tie with it: the tie is broken by place.
+            floor = scores[best[wanted]] if len(best) > wanted else -math.inf
+            kept = [key for key in best if scores[key] >= floor]
+            ranked = search.hits(self._store.passages(kept), scores, lexical, near)[:wanted]
+            if reranker:
+                ranked = search.reranked(query, ranked, reranker)
+            found.append(ranked[:k])
+        return found
+
+    def text(self, path: str | Path) -> str:
+        """A document's extracted text, in which every span of its passages lies.
+
+        Raises:
+            TriviumError: when the document is not in the index.
+        """
+        rows = self._store.read("SELECT text FROM documents WHERE path = ?", (str(path),))
+        if not rows:
+            raise TriviumError(f'{path} is not in the index "{self.name}"')
+        return str(rows[0][0])
+
+    def passages(self) -> list[Passage]:
+        """All passages, by path and place."""
+        return self._store.passages()
+
+    def documents(self) -> list[str]:
+        """The paths of all documents, sorted."""
+        return sorted(self._store.known())
+
+    def idf(self, stems: Iterable[str]) -> Mapping[str, float]:
+        """Each stem's inverse document frequency over passages.
+
+        It is ln(1 + (N - n + 0.5) / (n + 0.5)), positive for every word (as in Lucene's BM25).
+        """
+        total = int(str(self._store.read("SELECT count(*) FROM passages")[0][0]))
+        weights = {}
+        for stem in stems:
+            rows = self._store.read("SELECT doc FROM vocabulary WHERE term = ?", (stem,))
+            held = int(str(rows[0][0])) if rows else 0
+            weights[stem] = math.log(1 + (total - held + 0.5) / (held + 0.5))
+        return weights
+
+    def as_retriever(self, k: int = 5, mode: Mode = "hybrid") -> "BaseRetriever":
+        """This index as a LangChain retriever; its documents carry path, page, span and score."""
+        from trivium.retrieval.langchain import IndexRetriever
+
+        return IndexRetriever(index=self, k=k, mode=mode)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def folder_of(name: str | Path) -> Path:
+    """Where the index of this name lies; a path is a folder of its own.
+
+    Raises:
+        UsageError: for a name that is neither.
+    """
+    if isinstance(name, Path):
+        return name
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f'"{name}" cannot name an index: use letters, digits, ".", "-" and "_", '
+            "beginning with a letter or digit"
+        )
+    return paths.indexes() / name
+
+
+def names() -> list[str]:
+    """The user's indexes, sorted; those that `ask` keeps for paths are left out."""
+    folder = paths.indexes()
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if (entry / FILE).is_file() and not entry.name.startswith("ask-")
+    )
+
+
+def delete(name: str) -> None:
+    """Delete an index with all its files.
+
+    Raises:
+        UsageError: when there is none.
+        TriviumError: when it cannot be deleted.
+    """
+    folder = folder_of(name)
+    if not (folder / FILE).is_file():
+        raise UsageError(f'there is no index "{name}"; see trivium index list')
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise TriviumError(f"cannot delete {folder}: {error.strerror}") from error
+
+
+def _existing(path: str | Path) -> Path:
+    absolute = Path(path).expanduser().absolute()
+    if not absolute.exists():
+        raise UsageError(f"{path} does not exist")
+    return absolute
