@@ -14,6 +14,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     monkeypatch.setenv("TRIVIUM_HOME", str(folder))
+    monkeypatch.setenv("TRIVIUM_THREADS", "1")  # workers beside each other, not on each other
     return folder
 
 
