@@ -9,17 +9,16 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
 from typer.main import get_command
 
-from trivium import errors
 from trivium.cli.lazy import COMMANDS, SHARED, load
 from trivium.cli.main import app
 from trivium.config import Settings
+from trivium.errors import TriviumError
 
 FILE = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -122,7 +121,7 @@ def _settings() -> Iterator[str]:
 
 def _exit_codes() -> Iterator[str]:
     rows = [("0", "Done.")]
-    kinds = (errors.TriviumError, *errors.TriviumError.__subclasses__())
+    kinds: list[type[TriviumError]] = [TriviumError, *TriviumError.__subclasses__()]
     for kind in sorted(kinds, key=lambda kind: kind.exit_code):
         rows.append((str(kind.exit_code), _flat(inspect.getdoc(kind) or "")))
     rows += [
@@ -132,7 +131,7 @@ def _exit_codes() -> Iterator[str]:
     yield from _table(("exit code", "what it means"), rows)
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     lines = ["| " + " | ".join(cells) + " |" for cells in (header, *rows)]
     lines.insert(1, "|" + "---|" * len(header))
     yield "\n".join(lines)
