@@ -6,8 +6,9 @@ It reads the parameters themselves rather than rendered help, so a terminal's wi
 """
 
 import argparse
+import ast
 import inspect
-import re
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -90,9 +91,10 @@ def _value(param: Any) -> str:
     """What an option takes: its choices, its range, or its type in capitals."""
     kind = param.type
     if getattr(kind, "choices", None):
-        return "\\|".join(str(choice) for choice in kind.choices)
+        return "|".join(str(choice) for choice in kind.choices)
     low, high = getattr(kind, "min", None), getattr(kind, "max", None)
-    word = str(param.metavar or kind.name.replace(" range", "")).upper()
+    name = str(kind.name).replace(" range", "")
+    word: str = param.metavar or {"str": "TEXT", "int": "INTEGER"}.get(name, name.upper())
     if low is None and high is None:
         return word
     if high is None:
@@ -108,14 +110,18 @@ def _settings() -> Iterator[str]:
         "`trivium.toml` at or above the working folder, the environment, the command line. "
         "`trivium config` shows what holds and why."
     )
-    source = inspect.getsource(Settings)
+    (body,) = ast.parse(inspect.getsource(Settings)).body
+    assert isinstance(body, ast.ClassDef)
+    meanings = {
+        before.target.id: after.value.value
+        for before, after in itertools.pairwise(body.body)
+        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name)
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    }
     rows = []
     for name, field in Settings.model_fields.items():
-        found = re.search(rf'^    {name}:.*\n    """(.*?)"""', source, re.MULTILINE | re.DOTALL)
-        if found is None:
-            raise SystemExit(f"trivium.config.Settings.{name} has no docstring")
         default = "unset" if field.default is None else str(field.default).lower()
-        rows.append((f"`{name}`", default, _flat(found.group(1))))
+        rows.append((f"`{name}`", default, _flat(str(meanings[name]))))
     yield from _table(("setting", "default", "what it means"), rows)
 
 
@@ -132,7 +138,8 @@ def _exit_codes() -> Iterator[str]:
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (header, *rows)]
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in (header, *rows))
+    lines = ["| " + " | ".join(cells) + " |" for cells in escaped]
     lines.insert(1, "|" + "---|" * len(header))
     yield "\n".join(lines)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     invoke_without_command=True,
     epilog="Later wins: built-in default, trivium.toml in the user's folder, the nearest "
-    "trivium.toml at or above the working folder, TRIVIUM_<NAME> in the environment, the "
+    "trivium.toml at or above the working folder, the environment (TRIVIUM_TOP_K for top_k), the "
     "command line.",
 )
 

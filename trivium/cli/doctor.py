@@ -87,7 +87,8 @@ def _python() -> Check:
 
     from trivium import __version__
 
-    detail = f"{__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}"
+    system = f"{platform.system()} {platform.machine()}"
+    detail = f"{__version__} on Python {platform.python_version()}, {system}"
     return Check("trivium", "ok", detail)
 
 
@@ -232,7 +233,7 @@ def _print(check: Check) -> None:
     from rich.text import Text
 
     colour = {"ok": "green", "warn": "yellow", "fail": "bold red"}[check.status]
-    line = Text(f"{check.status:<5}", colour).append(f"{check.name:<10}", "bold")
+    line = Text.assemble((f"{check.status:<5}", colour), (f"{check.name:<10}", "bold"))
     console.out().print(line.append(console.clean(check.detail)), soft_wrap=True)
     if check.fix:
         console.out().print(Text(f"{'':15}{console.clean(check.fix)}", colour), soft_wrap=True)
