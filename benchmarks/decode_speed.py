@@ -65,7 +65,6 @@ def bare_llama(model: Path, threads: int) -> Any:
         n_ubatch=CHUNK,
         n_threads=threads,
         n_threads_batch=threads,
-        flash_attn=True,
         verbose=False,
     )
 

@@ -29,7 +29,8 @@ def gguf(model_cache: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(gguf: Path) -> Iterator[LlamaEngine]:
-    engine = LlamaEngine(gguf, name="smollm2-135m", context_length=1024)
+    # one thread: several would wait for each other where tests run side by side
+    engine = LlamaEngine(gguf, name="smollm2-135m", context_length=1024, threads=1)
     yield engine
     engine.close()
     engine.close()  # safe to call twice
@@ -97,9 +98,8 @@ def test_log_probabilities_agree_with_scores(engine: LlamaEngine) -> None:
     assert all(token.top[0] == (token.token, token.logprob) for token in answer.logprobs)
     assert score.greedy
     assert [token.token for token in score.tokens] == [token.token for token in answer.logprobs]
-    assert score.tokens[0].logprob == pytest.approx(answer.logprobs[0].logprob, abs=1e-9)
     for scored, chosen in zip(score.tokens, answer.logprobs, strict=True):
-        assert scored.logprob == pytest.approx(chosen.logprob, abs=1e-3)
+        assert scored.logprob == pytest.approx(chosen.logprob, abs=1e-9)
     assert score.logprob == sum(token.logprob for token in score.tokens)
 
 

@@ -2,13 +2,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivium.engines.placement import Shape, choose_context, choose_gpu_layers
+from trivium.engines.placement import (
+    Shape,
+    choose_context,
+    choose_flash_attention,
+    choose_gpu_layers,
+)
 from trivium.errors import UsageError
 
 GIB = 1 << 30
 # Llama 3.1 8B in Q4_K_M: 32 layers, 8 KV heads of 128, 131,072 tokens
 # 2 bytes x 32 layers x 8 heads x (128 + 128) = 131,072 bytes a token
-LLAMA_8B = Shape(32, int(4.6 * GIB), 131_072, 131_072)
+LLAMA_8B = Shape(32, 32, int(4.6 * GIB), 131_072, 131_072)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +36,7 @@ def test_a_requested_context_is_taken_or_refused() -> None:
 
 
 def test_a_small_model_keeps_its_own_maximum() -> None:
-    assert choose_context(Shape(12, GIB, 100, 512), None, 0) == 512
+    assert choose_context(Shape(12, 12, GIB, 100, 512), None, 0) == 512
 
 
 @pytest.mark.parametrize(
@@ -54,3 +59,19 @@ def test_what_is_placed_fits(free: int, context: int) -> None:
     total = LLAMA_8B.weight_bytes + LLAMA_8B.cache_bytes_per_token * context
     share = 1.0 if layers < 0 else layers / 33
     assert total * share <= max(free, 0) or layers == 0
+
+
+@pytest.mark.parametrize(
+    ("heads", "context", "gpu_layers", "flash"),
+    [
+        (9, 8192, 0, False),  # SmolLM2-135M: 72 MiB of scores
+        (9, 8192, -1, True),
+        (32, 16_384, 0, False),  # 512 MiB
+        (32, 131_072, 0, True),  # 4 GiB
+    ],
+)
+def test_flash_attention_where_it_pays(
+    heads: int, context: int, gpu_layers: int, flash: bool
+) -> None:
+    shape = Shape(30, heads, GIB, 100, context)
+    assert choose_flash_attention(shape, gpu_layers, chunk=256) is flash

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _GPU_RESERVE = 512 << 20  # bytes for the compute buffers and the desktop that shares the GPU
 _CACHE_SHARE = 0.5  # of free memory; the rest is for weights read on, indexes and other programs
 _STEP = 256  # llama.cpp pads its KV cache to this many cells
+_SCORES = 512 << 20  # bytes of attention scores that may be held at once
 _LEAST_CONTEXT = 2048  # below this, retrieval has no room: then rather let the allocation fail
 
 
@@ -23,6 +24,7 @@ class Shape:
     """What a model needs, in bytes and counts."""
 
     layers: int
+    heads: int
     weight_bytes: int
     cache_bytes_per_token: int
     trained_context: int
@@ -35,6 +37,7 @@ class Placement:
     gpu_layers: int
     context_length: int
     threads: int
+    flash_attention: bool
 
 
 def choose_context(shape: Shape, requested: int | None, free_bytes: int) -> int:
@@ -70,6 +73,16 @@ def choose_gpu_layers(shape: Shape, context_length: int, free_bytes: int) -> int
     return max(0, min(layers - 1, int(room / per_layer)))
 
 
+def choose_flash_attention(shape: Shape, gpu_layers: int, chunk: int) -> bool:
+    """Flash attention always on a GPU, on a CPU only where it saves much memory.
+
+    llama.cpp's CPU kernel prefills 5 % faster with it and decodes 30 % slower from 500 tokens on
+    (two cores, SmolLM2-135M). Without it, a batch holds heads x `chunk` x context 4-byte scores.
+    The trained context decides, not the chosen one: free memory must not change an answer.
+    """
+    return gpu_layers != 0 or shape.heads * chunk * shape.trained_context * 4 > _SCORES
+
+
 def shape_of(weights: "Weights", file_bytes: int) -> Shape:
     """Read a model's shape from its metadata; the KV cache is counted in 16-bit floats."""
     heads = weights.number("attention.head_count", 1)
@@ -79,20 +92,22 @@ def shape_of(weights: "Weights", file_bytes: int) -> Shape:
     value = weights.number("attention.value_length", width)
     layers = weights.number("block_count", 1)
     cache = 2 * layers * kv_heads * (key + value)
-    return Shape(layers, file_bytes, cache, weights.trained_context)
+    return Shape(layers, heads, file_bytes, cache, weights.trained_context)
 
 
 def place(
     weights: "Weights",
     file_bytes: int,
     *,
+    chunk: int,
     context_length: int | None = None,
     gpu_layers: int | None = None,
     threads: int | None = None,
 ) -> Placement:
     """Settle what the user left open by what this machine has.
 
-    `weights` need be no more than the vocabulary and the metadata.
+    `weights` need be no more than the vocabulary and the metadata; prompts are decoded in batches
+    of `chunk` tokens.
     """
     from trivium.engines.native import supports_gpu
     from trivium.models import hardware
@@ -103,4 +118,5 @@ def place(
     length = choose_context(shape, context_length, max(machine.available - file_bytes, 0))
     if gpu_layers is None:
         gpu_layers = choose_gpu_layers(shape, length, free_gpu) if free_gpu else 0
-    return Placement(gpu_layers, length, threads or hardware.usable_cores())
+    flash = choose_flash_attention(shape, gpu_layers, chunk)
+    return Placement(gpu_layers, length, threads or hardware.usable_cores(), flash)
