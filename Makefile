@@ -21,7 +21,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
-	@test -x $(BIN)/python || { python=$$($(FIND_PYTHON)) && $$python -m venv $(VENV); }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { python=$$($(FIND_PYTHON)) && $$python -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
@@ -59,6 +59,7 @@ bench: $(READY) $(MODELS) ## Run every benchmark; each prints both sides and the
 	TRIVIUM_HOME=$(CACHE) $(BIN)/python -m $$name || exit 1; done
 
 test-vllm: $(READY) ## Test against a vLLM server at TRIVIUM_VLLM_URL; see docs/engines.md
+	@test -n "$$TRIVIUM_VLLM_URL" || { echo "set TRIVIUM_VLLM_URL, as docs/engines.md tells" >&2; exit 1; }
 	$(BIN)/python -m pytest -m vllm
 
 clean: ## Delete the virtual environment, the models and all that was built

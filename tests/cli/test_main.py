@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from tests.cli.program import trivium
+from tests.models.test_gguf import write
 from trivium import __version__
 from trivium.cli import console
 from trivium.cli.lazy import COMMANDS, SHARED, load
@@ -47,7 +48,7 @@ def test_no_command_shows_help_as_a_usage_error(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith(" ".join(["Usage: trivium", *arguments]))
-    assert "error" not in shown.err
+    assert "error:" not in shown.err
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_no_command_shows_help_as_a_usage_error(
         (["aks"], "no such command 'aks'; did you mean 'ask'?"),
         (["models", "lst"], "no such command 'lst'; did you mean 'list'?"),
         (["xyzzy"], "no such command 'xyzzy'; see: trivium --help"),
-        (["models", "pull"], "missing argument 'NAMES...'; see: trivium models pull --help"),
+        (["models", "pull"], "missing argument 'names'; see: trivium models pull --help"),
         (
             ["ask", "-k", "0", "why"],
             "invalid value for '--top-k' / '-k': 0 is not in the range 1<=x<=100; "
@@ -155,11 +156,16 @@ def test_exit_codes_of_real_commands(home: Path, tmp_path: Path) -> None:
     assert (unknown.returncode, unknown.stdout) == (5, "")
     assert unknown.stderr.startswith('error: "nothing-of-the-kind" is not pulled; ')
     (tmp_path / "file").touch()
+    write(tmp_path / "tiny.gguf")
     blocked = trivium(
-        "models", "pull", __file__, env=os.environ | {"TRIVIUM_HOME": str(tmp_path / "file" / "x")}
+        "models",
+        "pull",
+        str(tmp_path / "tiny.gguf"),
+        env=os.environ | {"TRIVIUM_HOME": str(tmp_path / "file" / "home")},
     )
-    assert blocked.returncode == 1
-    assert blocked.stderr.startswith("error: cannot ")
+    assert (blocked.returncode, blocked.stdout) == (1, "")
+    assert blocked.stderr.startswith("error: cannot create ")
+    assert blocked.stderr.count("\n") == 1
     assert not home.exists(), "reading must not write"
 
 
