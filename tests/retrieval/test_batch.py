@@ -29,8 +29,8 @@ class TestReading:
         # sha256("Where?") begins with these sixteen digits
         assert read_questions(file) == [
             Question("7", "Who?", 1),
-            Question("0b7b4b4b1d0b1c3e", "Where?", 3),
-        ] or [q.text for q in read_questions(file)] == ["Who?", "Where?"]
+            Question("91f45115c34f7dcf", "Where?", 3),
+        ]
 
     @pytest.mark.parametrize(
         ("content", "message"),
