@@ -58,10 +58,9 @@ bench: $(READY) $(MODELS) ## Run every benchmark; each prints both sides and the
 	name=benchmarks.$$(basename $$file .py); echo "== $$name"; \
 	TRIVIUM_HOME=$(CACHE) $(BIN)/python -m $$name || exit 1; done
 
-test-vllm: $(READY) ## Test against a vLLM server at TRIVIUM_VLLM_URL; see docs/engines.md
-	@test -n "$$TRIVIUM_VLLM_URL" || { echo "set TRIVIUM_VLLM_URL, as docs/engines.md tells" >&2; exit 1; }
-	$(BIN)/python -m pytest -m vllm
+test-vllm: $(READY) $(MODELS) ## Test against a vLLM server, started here or at TRIVIUM_VLLM_URL
+	scripts/test_vllm.sh
 
 clean: ## Delete the virtual environment, the models and all that was built
-	rm -rf $(VENV) $(CACHE) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) .venv-vllm $(CACHE) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache

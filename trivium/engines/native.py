@@ -7,7 +7,6 @@ mechanism: tokens in, logits out. What the tokens mean is decided in `llama.py`.
 import ctypes
 import logging
 import os
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +35,7 @@ _GGML_WARN, _GGML_ERROR = 3, 4
 def library() -> ModuleType:
     """The llama_cpp module, imported on first use; its log goes to `logging`, not to stderr."""
     # Threads that wait for each other by spinning make a busy machine 20 times slower (measured:
-    # 60 tokens in 68 s against 3.7 s beside two other processes); sleeping costs a quiet one little.
+    # 60 tokens in 68 s against 3.7 s beside two others); sleeping costs a quiet one little.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import llama_cpp
 

@@ -19,7 +19,6 @@ _BLOCKS = frozenset(
     " form header hr html main ol p pre section summary table ul".split()
 )
 _SPACE = re.compile(r"[^\S\u00a0]+")
-_GAPS = re.compile(r"[^\S\n]*\n[^\S\n]*\n\s*")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,40})", re.IGNORECASE)
 
 
@@ -113,5 +112,5 @@ def _settle(text: str) -> str:
         piece = re.sub(r"[^\S\n]*\n[^\S\n]*", "\n", pieces[index])
         piece = re.sub(r"\n-\n+", "\n- ", piece)  # <li><p>
         piece = re.sub(r"\n(#{1,6}) \s*", r"\n\1 ", piece)
-        pieces[index] = re.sub(r"\n{3,}", "\n\n", piece)
-    return "".join(pieces).strip()
+        pieces[index] = re.sub(r"\n{3,}", "\n\n", piece).strip()
+    return "\n\n".join(piece.strip("\n") for piece in pieces if piece)
