@@ -118,7 +118,7 @@ def _rows(text: str) -> Iterator[Block]:
 
 
 def _sheets(text: str) -> Iterator[Block]:
-    """Rows under the "# " line of their sheet."""
+    """Rows under the "# " line of their sheet, before which alone a line is blank."""
     trail = ""
     above = True
     for start, end in _lines(text):
@@ -127,7 +127,7 @@ def _sheets(text: str) -> Iterator[Block]:
         if is_heading:
             trail = line[2:].strip()
         yield Block(start, end, trail=trail, is_heading=is_heading)
-        above = not line
+        above = not line.strip()
 
 
 def _definitions(text: str) -> Iterator[Block]:

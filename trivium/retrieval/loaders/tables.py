@@ -44,7 +44,7 @@ def xlsx(data: bytes) -> Extracted:
             rows = ([_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
             lines = [budget.spend(line) for line in _lines(rows)]
             if lines:
-                parts.append("\n".join([f"# {sheet.title}", "", *lines]))
+                parts.append("\n".join([f"# {sheet.title}", *lines]))
     finally:
         book.close()
     return Extracted("xlsx", ("\n\n".join(parts),))

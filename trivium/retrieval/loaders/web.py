@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from trivium.retrieval.loaders.base import Extracted, table_rows
-from trivium.retrieval.loaders.text import decode
+from trivium.retrieval.loaders.text import decode, tidy
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -26,7 +26,7 @@ def html(data: bytes) -> Extracted:
     """The visible text of a page, in reading order."""
     from bs4 import BeautifulSoup
 
-    soup = BeautifulSoup(_source(data), "lxml")
+    soup = BeautifulSoup(tidy(_source(data)), "lxml")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     for tag in soup.find_all(_DROPPED):
         tag.decompose()
