@@ -1,0 +1,37 @@
+"""Turn a Llama-like GGUF file into a folder in Hugging Face layout, which vLLM can serve.
+
+    python scripts/hf_folder.py MODEL.gguf FOLDER
+
+Weights are unpacked to 32-bit floats. The tokenizer and the chat template come along. It needs
+transformers, accelerate and gguf, which the environment of `make test-vllm` has.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def convert(source: Path, folder: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+    place, name = str(source.parent), source.name
+    model = AutoModelForCausalLM.from_pretrained(place, gguf_file=name)
+    config: Any = model.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config  # it would announce weights that are packed no longer
+    plain = LlamaForCausalLM(config)
+    plain.load_state_dict(model.state_dict())
+    plain.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(place, gguf_file=name).save_pretrained(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    convert(arguments.source, arguments.folder)
+
+
+if __name__ == "__main__":
+    main()
