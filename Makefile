@@ -53,8 +53,7 @@ reference: $(READY) ## Write docs/reference.md from the commands
 	$(BIN)/python scripts/reference.py
 
 bench: $(READY) $(MODELS) ## Run every benchmark; each prints both sides and the ratio
-	@for file in benchmarks/[a-z]*.py; do \
-	case $$file in benchmarks/data.py) continue;; esac; \
+	@for file in $$(grep -l __main__ benchmarks/*.py); do \
 	name=benchmarks.$$(basename $$file .py); echo "== $$name"; \
 	TRIVIUM_HOME=$(CACHE) $(BIN)/python -m $$name || exit 1; done
 
