@@ -37,6 +37,18 @@ def test_a_pdf_with_a_password() -> None:
     assert sentence("a.pdf", files.pdf("Secret.", password="key")) == "a.pdf is encrypted"
 
 
+@pytest.mark.parametrize(
+    ("stream", "reason"),
+    [
+        ("EncryptedPackage", "is encrypted"),
+        ("WordDocument", "is in an old Office format: save it anew as .docx, .pptx or .xlsx"),
+    ],
+)
+def test_an_office_file_with_a_password_or_of_old(stream: str, reason: str) -> None:
+    data = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600) + stream.encode("utf-16-le")
+    assert sentence("a.docx", data) == f"a.docx {reason}"
+
+
 def test_a_pdf_of_images() -> None:
     assert sentence("a.pdf", files.scan()) == "a.pdf holds no text (a scan?)"
 

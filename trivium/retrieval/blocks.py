@@ -182,10 +182,14 @@ def _markdown(text: str) -> Iterator[Block]:
     # The parser would take it for a heading; its lines are blanked so that numbers still hold.
     source = "\n" * text.count("\n", 0, matter) + text[matter:]
     begins = [start for start, _ in _lines(text)] + [len(text)]
+    trail = _Trail()
+    try:
+        tokens = parser.parse(source)
+    except Exception:  # a fault of the parser must not cost the document
+        yield from _headed_paragraphs(text)
+        return
     if matter:
         yield Block(0, matter, _LINES)
-    trail = _Trail()
-    tokens = parser.parse(source)
     for index, token in enumerate(tokens):
         if token.level or token.map is None or token.nesting < 0:
             continue

@@ -27,8 +27,9 @@ def split(document: Document, token_offsets: TokenOffsets, max_tokens: int) -> l
     """Passages of at most `max_tokens` tokens, in order, disjoint, together all of the text.
 
     `token_offsets` gives the character spans of a text's tokens in order; it is called on windows
-    of the text that end at white space. For every passage `document.text[start:end] == text`, and
-    its `page` is the one on which it starts.
+    of the text that end at white space. A tokenizer that looks across white space (byte-level BPE)
+    may see one or two tokens more in a passage that stands alone. For every passage
+    `document.text[start:end] == text`, and its `page` is the one on which it starts.
     """
     tokens = _Tokens(document.text, token_offsets)
     passages = []

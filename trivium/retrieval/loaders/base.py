@@ -8,6 +8,7 @@ MIB = 1024 * 1024
 MAX_UNPACKED = 256 * MIB
 MAX_RATIO = 200
 SMALL_UNPACKED = 8 * MIB  # below this no ratio does harm
+_COMPOUND = bytes.fromhex("d0cf11e0a1b11ae1")
 # Extracted text a file may yield, in characters, whatever its container hides.
 MAX_TEXT = 64 * MIB
 
@@ -56,13 +57,19 @@ def check_zip(data: bytes) -> None:
     """Refuse a zip whose directory promises far more than its bytes can honestly hold.
 
     The directory can be believed: `zipfile` gives no more of a member than is declared there.
+    Office files with a password, and those of the formats before 2007, are no zips but OLE
+    compound files ([MS-CFB]); the name of the encrypted stream tells them apart ([MS-OFFCRYPTO]).
 
     Raises:
-        Declined: for a zip bomb or an encrypted member.
+        Declined: for a zip bomb, a file with a password or one in an old format.
     """
     from io import BytesIO
     from zipfile import ZipFile
 
+    if data.startswith(_COMPOUND):
+        if "EncryptedPackage".encode("utf-16-le") in data:
+            raise Declined("is encrypted")
+        raise Declined("is in an old Office format: save it anew as .docx, .pptx or .xlsx")
     with ZipFile(BytesIO(data)) as container:
         members = container.infolist()
     unpacked = sum(member.file_size for member in members)
