@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CACHE := .cache
 MODELS := $(CACHE)/models/smollm2-135m/pulled.json $(CACHE)/models/minilm-l6-v2/pulled.json
-QUESTION := What does exit code 3 mean?
+QUESTION := What happens to a broken download?
 
 # The first Python that is new enough and can make a virtual environment.
 FIND_PYTHON := for p in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
