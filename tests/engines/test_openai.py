@@ -307,6 +307,10 @@ VLLM_SAYS = (
     "This model's maximum context length is 2048 tokens. However, you requested 3000 tokens "
     "(2900 in the messages, 100 in the completion). Please reduce the length."
 )
+VLLM_SAYS_TOO = (  # version 0.32
+    "This model's maximum context length is 2048 tokens. However, your prompt contains at least "
+    "2900 input tokens, which exceeds this limit even without any output tokens."
+)
 LLAMA_SAYS = {
     "message": "the request exceeds the available context size, try increasing it",
     "type": "exceed_context_size_error",
@@ -316,7 +320,7 @@ LLAMA_SAYS = {
 
 
 @pytest.mark.parametrize(
-    "body", [{"message": VLLM_SAYS}, {"error": {"message": VLLM_SAYS}}, {"error": LLAMA_SAYS}]
+    "body", [{"message": VLLM_SAYS}, {"error": {"message": VLLM_SAYS_TOO}}, {"error": LLAMA_SAYS}]
 )
 def test_a_refusal_for_length_is_an_overflow(
     server: FakeServer, engine: OpenAIEngine, body: dict[str, Any]
