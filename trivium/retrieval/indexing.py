@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trivium.errors import TriviumError
 from trivium.retrieval.base import Document, Embedder, Passage, Report, Skipped
-from trivium.retrieval.load import load
+from trivium.retrieval.load import LoadError, load
 from trivium.retrieval.split import split
 from trivium.retrieval.store import Known, MissingEmbeddings, Parsed, Root, Store
 from trivium.retrieval.walk import find_files
@@ -177,11 +176,8 @@ def _parse(
             counts.unchanged += 1
             return None
         one = _split(embedder, document, now)
-    except (TriviumError, OSError) as error:
-        vanished = isinstance(error, FileNotFoundError)
-        counts.skipped.append(
-            Skipped(str(file), "vanished while it was read" if vanished else str(error))
-        )
+    except (LoadError, OSError) as error:
+        counts.skipped.append(Skipped(str(file), _reason(error)))
         if known:  # what it held can no longer be cited
             _drop(store, [str(file)], counts)
         return None
@@ -190,6 +186,14 @@ def _parse(
     else:
         counts.added += 1
     return one
+
+
+def _reason(error: LoadError | OSError) -> str:
+    if isinstance(error, LoadError):
+        return error.reason
+    if isinstance(error, FileNotFoundError):
+        return "vanished while it was read"
+    return f"cannot be read: {error.strerror}"
 
 
 def _split(embedder: Embedder, document: Document, known: Known) -> Parsed:
