@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from trivium.config import Settings
     from trivium.retrieval.answer import Answer, Asker
-    from trivium.retrieval.base import Citation
     from trivium.retrieval.index import Index
 
 app = typer.Typer(add_completion=False)
@@ -209,21 +208,33 @@ def _live() -> Iterator[Callable[[str], None]]:
 
 
 def _print(answer: "Answer") -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
     out = console.out()
     if answer.model is None:
         for rank, hit in enumerate(answer.hits, start=1):
             out.print(_place(rank, hit.passage.path, hit.passage.page, hit.passage.start))
-            out.print(Padding(Text(console.clean(hit.passage.text)), (0, 0, 1, 4)))
+            _indented(Text(console.clean(hit.passage.text)))
+            out.print()
         return
     out.print(_annotated(answer))
     if answer.citations:
         out.print()
     for number, citation in enumerate(answer.citations, start=1):
         out.print(_place(number, citation.path, citation.page, citation.start))
-        out.print(Padding(_quoted(citation), (0, 0, 0, 4)))
+        _indented(Text(f"“{console.clean(citation.text)}”", "italic"))
+
+
+def _indented(text: "Text") -> None:
+    """Four columns in; wrapped for a terminal, as it is for a pipe."""
+    from rich.padding import Padding
+
+    out = console.out()
+    if out.is_terminal:
+        out.print(Padding(text, (0, 0, 0, 4), expand=False))
+    else:
+        for line in text.plain.split("\n"):
+            out.print(f"    {line}".rstrip())
 
 
 def _annotated(answer: "Answer") -> "Text":
@@ -249,12 +260,6 @@ def _place(number: int, path: str, page: int | None, start: int) -> "Text":
     text.append(console.clean(_short(path)), "bold")
     text.append(f"{where}, character {start}", "dim")
     return text
-
-
-def _quoted(citation: "Citation") -> "Text":
-    from rich.text import Text
-
-    return Text(f"“{console.clean(citation.text)}”", "italic")
 
 
 def _short(path: str) -> str:
