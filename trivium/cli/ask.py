@@ -91,7 +91,7 @@ def ask(
             if questions is not None and output is not None:
                 _batch(asker, questions, output, as_json)
             else:
-                _one(asker, str(question), as_json)
+                _one(asker, str(question), _where(paths, index), as_json)
         finally:
             if asker.engine:
                 asker.engine.close()
@@ -143,7 +143,7 @@ def _asker(index: "Index", settings: "Settings", seed: int, no_answer: bool) -> 
     )
 
 
-def _one(asker: "Asker", question: str, as_json: bool) -> None:
+def _one(asker: "Asker", question: str, where: str, as_json: bool) -> None:
     if as_json or not console.out().is_terminal:
         answer = asker.ask(question)
     else:
@@ -155,10 +155,19 @@ def _one(asker: "Asker", question: str, as_json: bool) -> None:
         _print(answer)
     _remarks(answer)
     if not answer.found:
+        nearest = "" if asker.engine is None else "; --no-answer shows what comes nearest"
         raise NotInDocuments(
-            f'nothing in "{answer.index}" answers this (best match {answer.confidence:.2f}, '
-            f"{_threshold():.2f} needed); add documents, or see what comes nearest with --no-answer"
+            f"nothing in {where} answers this (best match {answer.confidence:.2f}, "
+            f"{_threshold():.2f} needed){nearest}"
         )
+
+
+def _where(paths: list[str] | None, index: str | None) -> str:
+    """What was asked, as the user named it."""
+    if not paths:
+        return f'the index "{index or "default"}"'
+    named = ["standard input" if path == "-" else path for path in paths]
+    return ", ".join(named) if len(named) < 4 else f"{len(named)} paths"
 
 
 def _threshold() -> float:

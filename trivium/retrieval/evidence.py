@@ -6,6 +6,7 @@ XQuAD-en it separates questions whose paragraph is in the index from those whose
 taken out with an area under the curve of 0.95 (`python -m benchmarks.xquad_answers`).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -70,9 +71,7 @@ def weigh(
 
     `idf` maps the question's stems to their weight in the whole index.
     """
-    spans = [
-        (hit.passage, start, end) for hit in hits for start, end in sentences(hit.passage.text)
-    ]
+    spans = [(hit.passage, start, end) for hit in hits for start, end in _prose(hit.passage.text)]
     if not spans:
         return Evidence(question, (), -1.0, idf, np.empty((0, embedder.dimension), np.float32))
     texts = [passage.text[start:end] for passage, start, end in spans]
@@ -107,3 +106,24 @@ def weigh(
         idf,
         vectors[order],
     )
+
+
+# What announces text and says nothing itself, in Markdown and in what is extracted as such.
+_HEADING = re.compile(r"#{1,6}\s")
+_RULE = re.compile(r"[\s|:+=_*`~-]+")
+
+
+def _prose(text: str) -> list[tuple[int, int]]:
+    """The spans of the sentences that could answer something.
+
+    Headings, rules and the header row of a table are left out, unless there is nothing else.
+    """
+    spans = sentences(text)
+    kept = []
+    for number, (start, end) in enumerate(spans):
+        piece = text[start:end]
+        following = text[slice(*spans[number + 1])] if number + 1 < len(spans) else ""
+        header = piece.startswith("|") and following.startswith("|") and _RULE.fullmatch(following)
+        if not header and not _HEADING.match(piece) and not _RULE.fullmatch(piece):
+            kept.append((start, end))
+    return kept or spans
