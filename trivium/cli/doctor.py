@@ -126,8 +126,9 @@ def _machine() -> Iterator[Check]:
 
 def _llama(gpus: bool) -> Check:
     try:
-        import llama_cpp
+        from trivium.engines.native import library
 
+        llama_cpp = library()
         offload = bool(llama_cpp.llama_supports_gpu_offload())
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         fix = "run: pip install --force-reinstall --no-deps --no-cache-dir llama-cpp-python"

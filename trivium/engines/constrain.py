@@ -43,9 +43,12 @@ def schema_grammar(schema: Mapping[str, object]) -> str:
     Raises:
         UsageError: when the schema is invalid or uses what the converter cannot express.
     """
-    from llama_cpp.llama_grammar import json_schema_to_gbnf
+    from trivium.engines.native import library
 
     _validator(schema)
+    library()  # sets up how its threads wait, which the first import decides
+    from llama_cpp.llama_grammar import json_schema_to_gbnf
+
     try:
         gbnf = str(json_schema_to_gbnf(json.dumps(_within_reach(schema))))
     except RecursionError as error:

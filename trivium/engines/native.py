@@ -33,7 +33,7 @@ _GGML_WARN, _GGML_ERROR = 3, 4
 
 
 def library() -> ModuleType:
-    """The llama_cpp module, imported on first use; its log goes to `logging`, not to stderr."""
+    """The llama_cpp module, imported here alone; its log goes to `logging`, not to stderr."""
     # Threads that wait for each other by spinning make a busy machine 20 times slower (measured:
     # 60 tokens in 68 s against 3.7 s beside two others); sleeping costs a quiet one little.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
