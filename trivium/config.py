@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trivium.errors import UsageError
+from trivium.network import install_guard
 from trivium.paths import home
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def resolve(
     settings = Settings.model_validate(merged)
     if settings.offline:  # the gate in trivium.network reads the environment alone
         os.environ["TRIVIUM_OFFLINE"] = "1"
+        install_guard()
     origins = [Origin(name, getattr(settings, name), sources[name]) for name in sources]
     return settings, origins
 

@@ -266,17 +266,9 @@ def _place(number: int, path: str, page: int | None, start: int) -> "Text":
 
     where = f", page {page}" if page else ""
     text = Text(f"[{number}] ", "cyan")
-    text.append(console.clean(_short(path)), "bold")
+    text.append(console.clean(console.short(path)), "bold")
     text.append(f"{where}, character {start}", "dim")
     return text
-
-
-def _short(path: str) -> str:
-    """Relative to the working folder when it lies in there."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path
 
 
 def _remarks(answer: "Answer") -> None:

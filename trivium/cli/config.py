@@ -1,14 +1,11 @@
 """`trivium config`: every setting, its value, and the place that decided it."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from trivium.cli import console
-
-if TYPE_CHECKING:
-    from trivium.config import Origin
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -30,12 +27,10 @@ def show(context: typer.Context, as_json: Json = False) -> None:
     origins = resolve()[1]
     if as_json:
         console.emit_json({o.name: {"value": o.value, "source": o.source} for o in origins})
-    elif console.out().is_terminal:
-        _table(origins)
     else:
-        for origin in origins:
-            row = (origin.name, _shown(origin.value), origin.source)
-            sys.stdout.write("\t".join(map(console.clean, row)) + "\n")
+        rows = [(o.name, _shown(o.value), o.source) for o in origins]
+        styles = ["dim" if o.source == "default" else "" for o in origins]
+        console.table(("setting", "value", "from"), rows, styles)
 
 
 @app.command()
@@ -55,16 +50,3 @@ def _shown(value: object) -> str:
     if value is None:
         return "unset"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _table(origins: "list[Origin]") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("setting", "value", "from", box=SIMPLE_HEAD)
-    for origin in origins:
-        style = "dim" if origin.source == "default" else ""
-        row = (origin.name, _shown(origin.value), origin.source)
-        table.add_row(*(Text(console.clean(cell), style) for cell in row))
-    console.out().print(table)

@@ -7,9 +7,10 @@ is printed as text, never parsed as Rich markup.
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -85,6 +86,44 @@ def emit_json(value: Mapping[str, object] | list[object], *, line: bool = False)
     text = json.dumps(value, ensure_ascii=False, indent=None if line else 2)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def short(path: str) -> str:
+    """Relative to the working folder when it lies in there."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def size(count: int) -> str:
+    """Bytes for a person, in powers of ten as disks are sold."""
+    if count >= 1_000_000_000:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1_000_000 else f"{count / 1e3:.0f} kB"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
+    """A table for a person, tab-separated lines without a header for a pipe.
+
+    `styles` may give each row one of Rich's styles.
+    """
+    if not out().is_terminal:
+        for row in rows:
+            cells = (clean(cell).replace("\t", " ").replace("\n", " ") for cell in row)
+            sys.stdout.write("\t".join(cells) + "\n")
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=SIMPLE_HEAD, show_header=any(header))
+    for title in header:
+        shown.add_column(Text(title))
+    for number, row in enumerate(rows):
+        style = styles[number] if styles else ""
+        shown.add_row(*(Text(clean(cell), style) for cell in row))
+    out().print(shown)
 
 
 def progress() -> "Progress":

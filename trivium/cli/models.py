@@ -1,7 +1,7 @@
 """`trivium models`: which models there are, which are here, which fit this machine."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,14 +47,14 @@ def list_models(
             entry.kind,
             _count(entry.parameters),
             str(entry.context_length),
-            _bytes(entry.memory),
+            console.size(entry.memory),
             entry.licence,
             "pulled" if entry.name in here else "",
         )
         for entry in entries
     ]
     table += [(model.name, "", "", "", "", "", "pulled") for model in strangers]
-    _table(("name", "kind", "weights", "context", "memory", "licence", ""), table)
+    console.table(("name", "kind", "weights", "context", "memory", "licence", ""), table)
 
 
 @app.command()
@@ -89,7 +89,7 @@ def rm(names: Names, as_json: Json = False) -> None:
     for name in names:
         freed = store.remove(name)
         results.append({"name": name, "freed": freed})
-        console.note(f"removed {name}, {_bytes(freed)} freed")
+        console.note(f"removed {name}, {console.size(freed)} freed")
     if as_json:
         console.emit_json(results)
 
@@ -112,7 +112,7 @@ def info(
         facts = _entry_json(entry, model) if entry else {"name": name, "path": str(path)}
         console.emit_json(facts | {"gguf": _metadata_json(metadata)})
         return
-    _table(("", ""), [*_entry_rows(name, entry, path), *_metadata_rows(metadata)])
+    console.table(("", ""), [*_entry_rows(name, entry, path), *_metadata_rows(metadata)])
     if metadata is not None and metadata.chat_template:
         console.out().print("\nchat template:", console.clean(metadata.chat_template), sep="\n")
 
@@ -142,7 +142,7 @@ def recommend(as_json: Json = False) -> None:
     console.note(_machine(hardware))
     words = {"gpu": "GPU", "gpu-part": "GPU, part", "cpu": "CPU", "too-large": "too large"}
     rows = [(item.entry.name, words[item.fit], item.reason) for item in found]
-    _table(("name", "fits", "why"), rows)
+    console.table(("name", "fits", "why"), rows)
 
 
 def _agrees(name: str) -> bool:
@@ -196,25 +196,6 @@ def _download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
         yield report
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table for a person, tab-separated lines without a header for a pipe."""
-    if not console.out().is_terminal:
-        for row in rows:
-            cells = (console.clean(cell).replace("\t", " ").replace("\n", " ") for cell in row)
-            sys.stdout.write("\t".join(cells) + "\n")
-        return
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, show_header=any(header))
-    for title in header:
-        table.add_column(Text(title))
-    for row in rows:
-        table.add_row(*(Text(console.clean(cell)) for cell in row))
-    console.out().print(table)
-
-
 def _entry_json(entry: "Entry", model: "Pulled | None") -> dict[str, object]:
     return {
         "name": entry.name,
@@ -256,7 +237,7 @@ def _entry_rows(name: str, entry: "Entry | None", path: Path | None) -> list[tup
             ("kind", entry.kind),
             ("weights", _count(entry.parameters)),
             ("context", f"{entry.context_length} tokens"),
-            ("memory", _bytes(entry.memory)),
+            ("memory", console.size(entry.memory)),
             ("licence", " ".join(filter(None, (entry.licence, entry.licence_url)))),
         ]
         rows += [("note", entry.note)] if entry.note else []
@@ -280,17 +261,15 @@ def _metadata_rows(metadata: "Metadata | None") -> list[tuple[str, str]]:
         "gguf vocabulary": metadata.vocabulary and f"{metadata.vocabulary} tokens",
         "gguf licence": metadata.licence,
         "gguf chat template": "yes" if metadata.chat_template else "none",
-        "gguf size": _bytes(metadata.size),
+        "gguf size": console.size(metadata.size),
     }
     return [(label, str(value)) for label, value in facts.items() if value]
 
 
 def _machine(hardware: "Hardware") -> str:
-    cards = ", ".join(f"{gpu.name} ({_bytes(gpu.free)} free)" for gpu in hardware.gpus)
-    return (
-        f"{hardware.cores} cores, {_bytes(hardware.available)} of {_bytes(hardware.memory)} "
-        f"memory free, {cards or 'no NVIDIA GPU'}"
-    )
+    cards = ", ".join(f"{gpu.name} ({console.size(gpu.free)} free)" for gpu in hardware.gpus)
+    memory = f"{console.size(hardware.available)} of {console.size(hardware.memory)} memory free"
+    return f"{hardware.cores} cores, {memory}, {cards or 'no NVIDIA GPU'}"
 
 
 def _count(weights: int) -> str:
@@ -298,7 +277,3 @@ def _count(weights: int) -> str:
     if not weights:
         return ""
     return f"{weights / 1e9:.3g}B" if weights >= 1e9 else f"{weights / 1e6:.0f}M"
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -173,7 +173,7 @@ class Index:
             str(self.folder),
             documents,
             passages,
-            sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),
+            _size(self.folder),
             self.embedder.name,
             self.embedder.fingerprint,
             self.fingerprint,
@@ -301,6 +301,23 @@ def names() -> list[str]:
         for entry in folder.iterdir()
         if (entry / FILE).is_file() and not entry.name.startswith("ask-")
     )
+
+
+def overview(name: str) -> tuple[int, int, int, str]:
+    """Documents, passages, bytes and embedder of an index, without loading its embedder."""
+    folder = folder_of(name)
+    store = Store(folder)
+    try:
+        counted = "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages)"
+        documents, passages = (int(str(value)) for value in store.read(counted)[0])
+        embedder = str(json.loads(store.meta("embedder") or "{}").get("name", ""))
+    finally:
+        store.close()
+    return documents, passages, _size(folder), embedder
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
 def delete(name: str) -> None:
