@@ -28,6 +28,12 @@ def indexes() -> Path:
     return home() / "indexes"
 
 
+def absolute(path: str | Path) -> Path:
+    """`path` from the root on, without "~", "." or ".."; symbolic links stay as they are."""
+    # Path.absolute keeps "..", and Path.resolve follows links
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
+
+
 def ensure(folder: Path) -> Path:
     """Create `folder` and its parents.
 

@@ -222,28 +222,16 @@ def _print(answer: "Answer") -> None:
     out = console.out()
     if answer.model is None:
         for rank, hit in enumerate(answer.hits, start=1):
-            out.print(_place(rank, hit.passage.path, hit.passage.page, hit.passage.start))
-            _indented(Text(console.clean(hit.passage.text)))
+            out.print(console.place(rank, hit.passage.path, hit.passage.page, hit.passage.start))
+            console.indented(Text(console.clean(hit.passage.text)))
             out.print()
         return
     out.print(_annotated(answer))
     if answer.citations:
         out.print()
     for number, citation in enumerate(answer.citations, start=1):
-        out.print(_place(number, citation.path, citation.page, citation.start))
-        _indented(Text(f"“{console.clean(citation.text)}”", "italic"))
-
-
-def _indented(text: "Text") -> None:
-    """Four columns in; wrapped for a terminal, as it is for a pipe."""
-    from rich.padding import Padding
-
-    out = console.out()
-    if out.is_terminal:
-        out.print(Padding(text, (0, 0, 0, 4), expand=False))
-    else:
-        for line in text.plain.split("\n"):
-            out.print(f"    {line}".rstrip())
+        out.print(console.place(number, citation.path, citation.page, citation.start))
+        console.indented(Text(f"“{console.clean(citation.text)}”", "italic"))
 
 
 def _annotated(answer: "Answer") -> "Text":
@@ -258,16 +246,6 @@ def _annotated(answer: "Answer") -> "Text":
         text.append(f" {marks or '[unsupported]'}", "cyan" if marks else "yellow")
         end = claim.end
     text.append(console.clean(answer.text[end:]))
-    return text
-
-
-def _place(number: int, path: str, page: int | None, start: int) -> "Text":
-    from rich.text import Text
-
-    where = f", page {page}" if page else ""
-    text = Text(f"[{number}] ", "cyan")
-    text.append(console.clean(console.short(path)), "bold")
-    text.append(f"{where}, character {start}", "dim")
     return text
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+    from rich.text import Text
 
 
 class Verbosity(IntEnum):
@@ -94,6 +95,30 @@ def short(path: str) -> str:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:
         return path
+
+
+def place(number: int, path: str, page: int | None, start: int, heading: str = "") -> "Text":
+    """Where a numbered passage or quotation stands, as a line."""
+    from rich.text import Text
+
+    text = Text(f"[{number}] ", "cyan")
+    text.append(clean(short(path)), "bold")
+    where = f", page {page}" if page else ""
+    text.append(f"{where}, character {start}", "dim")
+    if heading:
+        text.append(f"  {clean(heading)}", "dim italic")
+    return text
+
+
+def indented(text: "Text") -> None:
+    """Print four columns in: wrapped for a terminal, line by line as it is for a pipe."""
+    from rich.padding import Padding
+
+    if out().is_terminal:
+        out().print(Padding(text, (0, 0, 0, 4), expand=False))
+    else:
+        for line in text.plain.split("\n"):
+            out().print(f"    {line}".rstrip())
 
 
 def size(count: int) -> str:

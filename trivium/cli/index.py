@@ -283,17 +283,11 @@ def _row(hit: "Hit") -> dict[str, object]:
 def _list(hits: "list[Hit]") -> None:
     from rich.text import Text
 
-    out = console.out()
     for rank, hit in enumerate(hits, start=1):
         passage = hit.passage
-        page = f", page {passage.page}" if passage.page else ""
-        line = Text(f"[{rank}] ", "cyan")
-        line.append(console.clean(console.short(passage.path)), "bold")
-        line.append(f"{page}, character {passage.start}", "dim")
-        if passage.heading:
-            line.append(f"  {console.clean(passage.heading)}", "dim italic")
-        out.print(line)
-        out.print(f"    {_snippet(passage.text)}")
+        place = console.place(rank, passage.path, passage.page, passage.start, passage.heading)
+        console.out().print(place)
+        console.indented(Text(_snippet(passage.text)))
 
 
 def _explain(hits: "list[Hit]") -> None:

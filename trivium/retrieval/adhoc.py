@@ -3,8 +3,8 @@
 import hashlib
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
+from trivium.paths import absolute
 from trivium.retrieval.base import Embedder, Report
 from trivium.retrieval.index import Index
 
@@ -21,7 +21,7 @@ def index_of(
     """
     files = [path for path in paths if path != STDIN]
     piped = sys.stdin.buffer.read() if STDIN in paths else None
-    key = [embedder.fingerprint, *sorted(str(Path(path).absolute()) for path in files)]
+    key = [embedder.fingerprint, *sorted(str(absolute(path)) for path in files)]
     if piped is not None:
         key.append(hashlib.sha256(piped).hexdigest())
     name = "ask-" + hashlib.sha256("\n".join(key).encode()).hexdigest()[:16]

@@ -6,7 +6,9 @@ SQLite, by adding and removing what changed where that is possible.
 """
 
 import re
+import threading
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,84 +30,112 @@ Ids = npt.NDArray[np.int64]
 
 
 class Dense:
-    """The FAISS index of one store, in step with it when `sync` returns."""
+    """The FAISS index of one store, in step with it when `sync` returns. Threads may share it."""
 
     def __init__(self, store: Store, dimension: int) -> None:
         self._store = store
         self._dimension = dimension
         self._folder = store.file.parent
+        self._lock = threading.RLock()
         self._index: Any = None
         self._searcher: Any = None  # the same, on the GPUs where faiss sees any
         self._generation = -1
-        self._dead = 0
+        self._dead = np.empty(0, np.int64)  # removed, but still nodes of the graph
 
     def search(self, queries: Vectors, count: int) -> list[list[tuple[int, float]]]:
         """For each query up to `count` (passage id, cosine), nearest first."""
-        self.sync()
-        total = self._index.ntotal
-        if total == 0 or count < 1:
-            return [[] for _ in queries]
-        # A graph still finds nodes that were removed; ask for as many more.
-        wanted = min(count + self._dead, total)
-        cosines, ids = self._searcher.search(np.ascontiguousarray(queries, np.float32), wanted)
-        alive = set(self._ids().tolist()) if self._dead else None
+        with self._lock:
+            self.sync()
+            wanted = min(count, self._index.ntotal - len(self._dead))
+            if wanted < 1:
+                return [[] for _ in queries]
+            cosines, ids = self._searcher.search(
+                np.ascontiguousarray(queries, np.float32), wanted, params=self._effort()
+            )
         return [
             [
                 (int(key), float(cosine))
                 for key, cosine in zip(row_ids, row, strict=True)
-                if key >= 0 and (alive is None or int(key) in alive)
-            ][:count]
+                if key >= 0  # a graph may reach fewer than are wanted
+            ]
             for row_ids, row in zip(ids, cosines, strict=True)
         ]
 
     def sync(self) -> None:
         """Bring FAISS in step with the store, reading its file or building what is missing."""
-        generation = int(self._store.meta("generation") or 0)
-        if generation == self._generation:
-            return
-        if self._index is None:
-            self._read(generation)
-        if self._generation != generation:
-            self._update()
-            self._generation = generation
-        self._searcher = self._ready()
+        with self._lock, self._store.snapshot():
+            generation = int(self._store.meta("generation") or 0)
+            if generation == self._generation:
+                return
+            first = self._index is None
+            if first:
+                self._read(generation)
+            if self._generation != generation:
+                self._update()
+                self._generation = generation
+                if first:  # a process was killed before it had saved: spare the next one the work
+                    self._write()
+            self._searcher = self._ready()
 
     def save(self) -> None:
         """Write the FAISS file for the next process. Failing that costs time, not truth."""
-        self.sync()
+        with self._lock:
+            if not self._file(int(self._store.meta("generation") or 0)).is_file():
+                self.sync()
+                self._write()
+
+    def _write(self) -> None:
         file = self._file(self._generation)
-        if file.is_file():
-            return
         faiss = _faiss()
-        with suppress(TriviumError), paths.atomic_write(file) as out:
-            faiss.write_index(self._index, faiss.PyCallbackIOWriter(out.write))
-            for old in self._folder.glob("dense-*.faiss"):
-                with suppress(OSError):
-                    old.unlink()
+        with suppress(TriviumError):
+            with paths.atomic_write(file) as out:
+                faiss.write_index(self._index, faiss.PyCallbackIOWriter(out.write))
+            for name, generation in self._files():
+                if generation < self._generation:
+                    with suppress(OSError):
+                        (self._folder / name).unlink()
+
+    @cached_property
+    def _stem(self) -> str:
+        return f"dense-{self._store.meta('id') or 'none'}"
 
     def _file(self, generation: int) -> Path:
-        return self._folder / f"dense-{generation}.faiss"
+        return self._folder / f"{self._stem}-{generation}.faiss"
+
+    def _files(self) -> list[tuple[str, int]]:
+        """This store's files, half-written ones too, with their generations; newest first."""
+        pattern = re.compile(rf"\.?{self._stem}-(\d+)\.faiss(?:\..+)?")
+        found = (pattern.fullmatch(entry.name) for entry in self._folder.iterdir())
+        return sorted(((m[0], int(m[1])) for m in found if m), key=lambda one: -one[1])
 
     def _read(self, generation: int) -> None:
-        faiss = _faiss()
+        """Load the file of this generation, or else the newest that can be brought up to it."""
         exact = self._file(generation)
-        files = [exact, *sorted(self._folder.glob("dense-*.faiss"))]
-        for file in dict.fromkeys(files):
-            if not file.is_file() or not _GENERATION.fullmatch(file.name):
+        others = [self._folder / name for name, _ in self._files() if name.endswith(".faiss")]
+        for file in dict.fromkeys([exact, *others]):
+            index = self._load(file)
+            if index is None:
                 continue
-            try:
-                index = faiss.read_index(str(file))
-                known = faiss.vector_to_array(index.id_map)
-            except (RuntimeError, AttributeError):  # damaged, or not one of ours
-                continue
-            if index.d == self._dimension and index.ntotal == len(known):
-                self._index = index
-                self._dead = 0
-                if file == exact:
-                    self._generation = generation
-                    passages = self._store.read("SELECT count(*) FROM passages")[0][0]
-                    self._dead = index.ntotal - int(str(passages))
-                return
+            self._index = index
+            if file == exact:
+                self._generation = generation
+                self._dead = np.setdiff1d(self._held(), self._ids())
+            return
+
+    def _load(self, file: Path) -> Any:
+        """The index in `file`; None when it is missing, damaged or not one of ours."""
+        faiss = _faiss()
+        try:
+            index = faiss.read_index(str(file))
+            known = faiss.vector_to_array(index.id_map)
+        except (RuntimeError, AttributeError, MemoryError):
+            return None
+        whole = index.d == self._dimension and index.ntotal == index.index.ntotal == len(known)
+        return index if whole else None
+
+    def _held(self) -> Ids:
+        held: Ids = _faiss().vector_to_array(self._index.id_map)
+        return held
 
     def _ids(self) -> Ids:
         rows = self._store.read("SELECT id FROM passages ORDER BY id")
@@ -113,33 +143,42 @@ class Dense:
 
     def _update(self) -> None:
         """Add what is new and drop what is gone; start again where that does not pay."""
-        faiss = _faiss()
         current = self._ids()
         exact = len(current) < EXACT_BELOW
-        held = (
-            faiss.vector_to_array(self._index.id_map)
-            if self._index is not None
-            else np.empty(0, np.int64)
-        )
-        gone = np.setdiff1d(held, current)
-        was_exact = self._index is not None and isinstance(
-            faiss.downcast_index(self._index.index), faiss.IndexFlat
-        )
-        keep = self._index is not None and was_exact == exact
-        if keep and not exact and len(gone) > MOST_DEAD * len(held):
-            keep = False
-        if not keep:
+        held = np.empty(0, np.int64)
+        gone = held
+        if self._index is not None and self._is_exact() == exact:
+            held = self._held()
+            gone = np.setdiff1d(held, current)
+        if self._index is None or not len(held) or (not exact and self._too_many(gone, held)):
             self._index = self._empty(exact)
-            held = np.empty(0, np.int64)
-            gone = held
-        new = np.setdiff1d(current, held)
+            held = gone = np.empty(0, np.int64)
         if exact and len(gone):
             self._index.remove_ids(gone)
+            gone = gone[:0]
+        new = np.setdiff1d(current, held)
         for at in range(0, len(new), 10_000):
             part = new[at : at + 10_000]
             vectors = self._store.vectors(part.tolist(), self._dimension)
             self._index.add_with_ids(vectors, part)
-        self._dead = 0 if exact else len(gone)
+        self._dead = gone
+
+    def _is_exact(self) -> bool:
+        faiss = _faiss()
+        return isinstance(faiss.downcast_index(self._index.index), faiss.IndexFlat)
+
+    def _too_many(self, gone: Ids, held: Ids) -> bool:
+        return len(gone) > MOST_DEAD * len(held)
+
+    def _effort(self) -> Any:
+        """How to search: a graph's effort, past the nodes that were removed."""
+        faiss = _faiss()
+        if self._is_exact():
+            return None
+        if not len(self._dead):
+            return faiss.SearchParametersHNSW(efSearch=SEARCH_EFFORT)
+        alive = faiss.IDSelectorNot(faiss.IDSelectorBatch(self._dead))
+        return faiss.SearchParametersHNSW(efSearch=SEARCH_EFFORT, sel=alive)
 
     def _empty(self, exact: bool) -> Any:
         faiss = _faiss()
@@ -151,14 +190,12 @@ class Dense:
         return faiss.IndexIDMap2(inner)
 
     def _ready(self) -> Any:
-        """The index as it is searched: with its effort set, or copied to the GPUs."""
+        """The index as it is searched: an exact one is copied to the GPUs, where there are any."""
         faiss = _faiss()
-        inner = faiss.downcast_index(self._index.index)
-        if isinstance(inner, faiss.IndexHNSW):
-            inner.hnsw.efSearch = SEARCH_EFFORT
-            return self._index
         gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0  # none in faiss-cpu
-        return faiss.index_cpu_to_all_gpus(self._index) if gpus else self._index
+        return (
+            faiss.index_cpu_to_all_gpus(self._index) if gpus and self._is_exact() else self._index
+        )
 
 
 def _faiss() -> Any:
@@ -166,6 +203,3 @@ def _faiss() -> Any:
     import faiss
 
     return faiss
-
-
-_GENERATION = re.compile(r"dense-\d+\.faiss")

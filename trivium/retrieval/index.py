@@ -135,7 +135,7 @@ class Index:
         roots = [
             Root(str(_existing(path)), tuple(include), tuple(exclude), max_bytes) for path in paths
         ]
-        self._store.remember(roots)
+        self._store.remember(r for r in roots if Path(r.path).is_dir() or Path(r.path).is_file())
         return self._sync(roots, on_progress)
 
     def update(self, on_progress: Callable[[int, int], None] | None = None) -> Report:
@@ -337,7 +337,7 @@ def delete(name: str) -> None:
 
 
 def _existing(path: str | Path) -> Path:
-    absolute = Path(path).expanduser().absolute()
+    absolute = paths.absolute(path)
     if not absolute.exists():
         raise UsageError(f"{path} does not exist")
     return absolute

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trivium.paths import absolute
 from trivium.retrieval.base import Document, Embedder, Passage, Report, Skipped
 from trivium.retrieval.load import LoadError, load
 from trivium.retrieval.split import split
@@ -85,7 +86,7 @@ def add_document(store: Store, embedder: Embedder, document: Document) -> Report
 
 def remove(store: Store, paths: Iterable[str | Path]) -> int:
     """Take files, or all that lies under folders, out of the store; how many documents left."""
-    named = [str(Path(path).absolute()) if str(path) != "-" else "-" for path in paths]
+    named = ["-" if str(path) == "-" else str(absolute(path)) for path in paths]
     gone = [path for path in store.known() if any(_under(path, name) for name in named)]
     if gone:
         store.drop(gone)

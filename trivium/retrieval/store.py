@@ -7,6 +7,7 @@ so that kill -9 costs at most the documents of the transaction under way.
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ def _m001_initial(db: sqlite3.Connection) -> None:
         END""",
     ):
         db.execute(statement)
+    # A file derived from another index must never pass for one of this.
+    db.execute("INSERT INTO meta VALUES ('id', lower(hex(randomblob(8))))")
 
 
 MIGRATIONS = (_m001_initial,)
@@ -102,7 +105,7 @@ class MissingEmbeddings(Exception):
 
 
 class Store:
-    """The open database. It may be used from several threads, one statement at a time."""
+    """The open database. Threads may share it; each waits for the other's transaction."""
 
     def __init__(self, folder: Path) -> None:
         """Open `folder`'s database, creating and migrating it as needed.
@@ -111,6 +114,7 @@ class Store:
             TriviumError: when it is damaged, newer than this program, or cannot be written.
         """
         self.file = folder / FILE
+        self._lock = threading.RLock()
         try:
             self._db = self._connect()
         except sqlite3.Error as error:
@@ -131,6 +135,7 @@ class Store:
             db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
             version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
+            db.close()
             raise TriviumError(
                 f"{self.file} was written by a newer trivium (schema {version}, this one knows "
                 f"{len(MIGRATIONS)}); upgrade trivium"
@@ -155,23 +160,38 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it is kept, or none."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._lock:
             try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise _failed(self.file, error) from error
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise _failed(self.file, error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one moment, whatever other processes store meanwhile."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN")  # takes its lock at the first read
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
 
     def read(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        try:
-            return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise _failed(self.file, error) from error
+        with self._lock:
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise _failed(self.file, error) from error
 
     def meta(self, key: str) -> str | None:
         rows = self.read("SELECT value FROM meta WHERE key = ?", (key,))
