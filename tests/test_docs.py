@@ -56,9 +56,10 @@ def test_every_command_that_is_mentioned_exists(page: Path) -> None:
     "page", [page for page in PAGES if commands(page.read_text(encoding="utf-8"))], ids=str
 )
 def test_console_blocks_run(page: Path, real_models: Path, tmp_path: Path) -> None:
-    """All blocks of a page in a row, offline, beside a copy of docs/; each command succeeds."""
+    """All blocks of a page in a row, offline, beside copies of docs/ and examples/; each command succeeds."""
     folder = tmp_path / "checkout"
-    shutil.copytree(ROOT / "docs", folder / "docs")
+    for name in ("docs", "examples"):
+        shutil.copytree(ROOT / name, folder / name)
     for file in ROOT.glob("*.md"):
         shutil.copy(file, folder)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
