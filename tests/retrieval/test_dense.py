@@ -1,48 +1,55 @@
-"""FAISS beside the store: exact or approximate, and never stale, damaged or haunted."""
+"""FAISS beside the store: exact or a graph, always in step, never more than a derived file."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trivium.retrieval import dense as dense_module
+from trivium.retrieval import dense
 from trivium.retrieval.base import Document, Passage, Vectors
 from trivium.retrieval.dense import Dense
 from trivium.retrieval.store import Known, Parsed, Store
 
-DIMENSION = 16
+DIMENSION = 24
 
 
-def unit(count: int, seed: int = 0) -> Vectors:
-    rows = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
-    made: Vectors = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return made
+def vectors(count: int, seed: int = 0) -> Vectors:
+    rows = np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
-def fill(store: Store, vectors: Vectors, prefix: str = "") -> None:
-    """Each vector a passage of a document of its own, "0", "1" and so on."""
-    many = []
-    for number in range(len(vectors)):
-        name = f"{prefix}{number}"
-        document = Document(name, "text", "text", name)
-        passage = Passage("text", name, 0, 4, name)
-        many.append(Parsed(document, Known(name, 0, 0, 0), (passage,), (name.encode(),)))
-    rows = {f"{prefix}{n}".encode(): row.tobytes() for n, row in enumerate(vectors)}
-    store.put(many, rows)
+def fill(store: Store, path: str, rows: Vectors) -> None:
+    """A document with a passage for each vector."""
+    texts = [f"{path} {number}" for number in range(len(rows))]
+    hashes = tuple(hashlib.sha256(text.encode()).digest() for text in texts)
+    passages = tuple(Passage(text, path, n, n + 1, "") for n, text in enumerate(texts))
+    one = Parsed(Document(path, "text", path, ""), Known("", 0, 0, 0), passages, hashes)
+    store.put([one], {key: row.tobytes() for key, row in zip(hashes, rows, strict=True)})
 
 
 def ids(store: Store) -> list[int]:
     return [int(str(row[0])) for row in store.read("SELECT id FROM passages ORDER BY id")]
 
 
-def exact(store: Store, query: Vectors, count: int) -> list[int]:
-    known = ids(store)
-    order = np.argsort(-(store.vectors(known, DIMENSION) @ query))[:count]
-    return [known[place] for place in order]
+def nearest(store: Store, queries: Vectors, count: int) -> list[list[int]]:
+    """What a search must find, by numpy over the store."""
+    keys = np.array(ids(store))
+    scores = queries @ store.vectors(keys.tolist(), DIMENSION).T
+    return keys[np.argsort(-scores, axis=1)[:, :count]].tolist()  # type: ignore[no-any-return]
 
 
-def found(dense: Dense, query: Vectors, count: int) -> list[int]:
-    return [key for key, _ in dense.search(query[None], count)[0]]
+def found(index: Dense, queries: Vectors, count: int) -> list[list[int]]:
+    return [[key for key, _ in row] for row in index.search(queries, count)]
+
+
+def recall(index: Dense, store: Store, queries: Vectors, count: int = 10) -> float:
+    pairs = zip(found(index, queries, count), nearest(store, queries, count), strict=True)
+    return float(np.mean([len(set(mine) & set(true)) / len(true) for mine, true in pairs]))
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.faiss"))
 
 
 @pytest.fixture
@@ -50,58 +57,155 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path)
 
 
-class TestExact:
-    def test_it_equals_brute_force(self, store: Store) -> None:
-        fill(store, unit(200))
-        dense = Dense(store, DIMENSION)
-        for query in unit(10, seed=1):
-            assert found(dense, query, 7) == exact(store, query, 7)
+@pytest.fixture
+def graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dense, "EXACT_BELOW", 200)
 
-    def test_cosines_are_told(self, store: Store) -> None:
-        rows = unit(3)
-        fill(store, rows)
-        (key, cosine), *_ = Dense(store, DIMENSION).search(rows[1][None], 3)[0]
-        assert key == ids(store)[1]
-        assert cosine == pytest.approx(1.0, abs=1e-6)
+
+class TestExact:
+    def test_it_is_what_numpy_sorts_out(self, store: Store) -> None:
+        rows, queries = vectors(500), vectors(20, seed=1)
+        fill(store, "/a", rows)
+        index = Dense(store, DIMENSION)
+        assert found(index, queries, 10) == nearest(store, queries, 10)
+        key, cosine = index.search(queries[:1], 1)[0][0]
+        assert cosine == pytest.approx(float(queries[0] @ rows[key - 1]), abs=2e-6)
 
     def test_an_empty_store_has_no_neighbours(self, store: Store) -> None:
-        assert Dense(store, DIMENSION).search(unit(2), 5) == [[], []]
+        assert Dense(store, DIMENSION).search(vectors(2), 5) == [[], []]
 
-    def test_it_follows_the_store(self, store: Store) -> None:
-        fill(store, unit(20))
-        dense = Dense(store, DIMENSION)
-        query = unit(1, seed=1)[0]
-        first = found(dense, query, 1)[0]
-        store.drop([str(ids(store).index(first))])
-        assert found(dense, query, 5) == exact(store, query, 5)
-        fill(store, unit(20, seed=2), prefix="new")
-        assert found(dense, query, 5) == exact(store, query, 5)
+    def test_asking_for_more_than_there_are_gives_all(self, store: Store) -> None:
+        fill(store, "/a", vectors(3))
+        assert len(Dense(store, DIMENSION).search(vectors(1), 10)[0]) == 3
+
+    def test_it_follows_every_change(self, store: Store) -> None:
+        index, queries = Dense(store, DIMENSION), vectors(5, seed=1)
+        fill(store, "/a", vectors(50))
+        fill(store, "/b", vectors(50, seed=2))
+        assert found(index, queries, 10) == nearest(store, queries, 10)
+        store.drop(["/a"])
+        assert found(index, queries, 10) == nearest(store, queries, 10)
+        fill(store, "/c", vectors(50, seed=3))
+        fill(store, "/b", vectors(50, seed=4))
+        assert found(index, queries, 10) == nearest(store, queries, 10)
+        store.drop(["/b", "/c"])
+        assert index.search(queries, 10) == [[]] * 5
+
+
+@pytest.mark.usefixtures("graph")
+class TestGraph:
+    def test_it_finds_nearly_all(self, store: Store) -> None:
+        fill(store, "/a", vectors(3000))
+        index = Dense(store, DIMENSION)
+        assert recall(index, store, vectors(50, seed=1)) >= 0.95
+        assert not index._is_exact()
+
+    def test_what_was_removed_is_never_found(self, store: Store) -> None:
+        fill(store, "/a", vectors(2000))
+        fill(store, "/b", vectors(300, seed=2))
+        index, queries = Dense(store, DIMENSION), vectors(50, seed=1)
+        index.sync()
+        store.drop(["/b"])
+        results = found(index, queries, 10)
+        assert len(index._dead) == 300, "a few dead nodes stay in the graph"
+        assert {key for row in results for key in row} <= set(ids(store))
+        assert all(len(row) == 10 for row in results)
+        assert recall(index, store, queries) >= 0.95
+
+    def test_the_removed_stay_removed_in_the_file(self, store: Store) -> None:
+        fill(store, "/a", vectors(2000))
+        fill(store, "/b", vectors(300, seed=2))
+        index = Dense(store, DIMENSION)
+        index.sync()
+        store.drop(["/b"])
+        index.save()
+        again = Dense(store, DIMENSION)
+        assert {key for row in found(again, vectors(50, seed=2), 10) for key in row} <= set(
+            ids(store)
+        )
+        assert len(again._dead) == 300
+
+    def test_many_dead_nodes_are_cleared_away(self, store: Store) -> None:
+        fill(store, "/a", vectors(1000))
+        fill(store, "/b", vectors(1000, seed=2))
+        index = Dense(store, DIMENSION)
+        index.sync()
+        store.drop(["/b"])
+        index.sync()
+        assert (len(index._dead), index._index.ntotal) == (0, 1000)
+        assert recall(index, store, vectors(20, seed=1)) >= 0.95
+
+    def test_it_becomes_exact_when_it_shrinks_and_a_graph_when_it_grows(self, store: Store) -> None:
+        fill(store, "/a", vectors(150))
+        index, queries = Dense(store, DIMENSION), vectors(5, seed=1)
+        index.sync()
+        assert index._is_exact()
+        fill(store, "/b", vectors(150, seed=2))
+        assert recall(index, store, queries) >= 0.95
+        assert not index._is_exact()
+        store.drop(["/b"])
+        assert found(index, queries, 10) == nearest(store, queries, 10)
+        assert index._is_exact()
 
 
 class TestFile:
-    def test_it_is_read_again(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        fill(store, unit(50))
+    def test_the_next_process_reads_it_and_embeds_nothing(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fill(store, "/a", vectors(100))
         Dense(store, DIMENSION).save()
-        monkeypatch.setattr(Store, "vectors", None)  # building would need it
-        query = unit(1, seed=1)[0]
-        assert len(found(Dense(store, DIMENSION), query, 5)) == 5
+        queries = vectors(5, seed=1)
+        expected = nearest(store, queries, 10)
 
-    def test_only_the_latest_stays(self, store: Store, tmp_path: Path) -> None:
-        dense = Dense(store, DIMENSION)
-        fill(store, unit(5))
-        dense.save()
-        store.drop(["0"])
-        dense.save()
-        (file,) = tmp_path.glob("*.faiss")
-        assert file.name.endswith("-2.faiss")
+        def never(self: Dense) -> None:
+            raise AssertionError("it was built again")
 
-    @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbled", "stale"])
-    def test_whatever_happens_to_it_the_answer_is_right(
+        monkeypatch.setattr(Dense, "_update", never)
+        assert found(Dense(store, DIMENSION), queries, 10) == expected
+
+    def test_one_file_is_kept_the_newest(self, store: Store, tmp_path: Path) -> None:
+        index = Dense(store, DIMENSION)
+        for number in range(12):
+            fill(store, f"/{number}", vectors(5, seed=number))
+            index.save()
+        assert [file.name.rsplit("-", 1)[1] for file in files(tmp_path)] == ["12.faiss"]
+
+    def test_a_newer_file_of_another_process_is_left_alone(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        index = Dense(store, DIMENSION)
+        fill(store, "/a", vectors(5))
+        index.sync()
+        newer = index._file(7)
+        newer.touch()
+        index._file(1).unlink(missing_ok=True)
+        index.save()
+        assert newer in files(tmp_path)
+
+    def test_a_stale_file_is_brought_up_to_date_and_saved(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        """As when a process was killed between its last transaction and the file."""
+        fill(store, "/a", vectors(100))
+        fill(store, "/b", vectors(10, seed=3))
+        Dense(store, DIMENSION).save()
+        old = files(tmp_path)
+        store.drop(["/b"])
+        fill(store, "/c", vectors(50, seed=2))
+        index, queries = Dense(store, DIMENSION), vectors(5, seed=1)
+        assert found(index, queries, 10) == nearest(store, queries, 10)
+        assert files(tmp_path) != old
+        assert len(files(tmp_path)) == 1
+
+    @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "foreign", "of another"])
+    def test_a_file_that_cannot_be_used_is_built_again(
         self, store: Store, tmp_path: Path, damage: str
     ) -> None:
-        fill(store, unit(50))
+        import faiss
+
+        fill(store, "/a", vectors(100))
         Dense(store, DIMENSION).save()
-        (file,) = tmp_path.glob("*.faiss")
+        (file,) = files(tmp_path)
         whole = file.read_bytes()
         if damage == "missing":
             file.unlink()
@@ -109,55 +213,53 @@ class TestFile:
             file.write_bytes(b"")
         elif damage == "truncated":
             file.write_bytes(whole[: len(whole) // 2])
-        elif damage == "garbled":
-            file.write_bytes(b"IxXX" + bytes(1000))
+        elif damage == "foreign":
+            file.write_bytes(b"no index at all" * 100)
         else:
-            store.drop(["3", "4"])
-        query = unit(1, seed=1)[0]
-        assert found(Dense(store, DIMENSION), query, 10) == exact(store, query, 10)
+            faiss.write_index(faiss.IndexFlatIP(DIMENSION), str(file))
+        queries = vectors(5, seed=1)
+        assert found(Dense(store, DIMENSION), queries, 10) == nearest(store, queries, 10)
+        assert file.read_bytes() == whole, "and written again"
 
+    def test_a_file_of_another_store_is_not_taken_for_ours(self, tmp_path: Path) -> None:
+        """An index that was deleted by hand but for its FAISS file, and made again."""
+        first = Store(tmp_path)
+        fill(first, "/a", vectors(100))
+        Dense(first, DIMENSION).save()
+        first.close()
+        for file in tmp_path.glob("index.db*"):
+            file.unlink()
+        second, queries = Store(tmp_path), vectors(5, seed=1)
+        fill(second, "/a", vectors(100, seed=9))
+        assert first.file == second.file
+        assert found(Dense(second, DIMENSION), queries, 10) == nearest(second, queries, 10)
 
-class TestGraph:
-    @pytest.fixture(autouse=True)
-    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dense_module, "EXACT_BELOW", 10)
+    def test_a_failed_write_leaves_the_old_file_and_no_error(
+        self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fill(store, "/a", vectors(100))
+        index, queries = Dense(store, DIMENSION), vectors(5, seed=1)
+        index.save()
+        before = {file.name: file.read_bytes() for file in files(tmp_path)}
 
-    def recall(self, store: Store, dense: Dense) -> float:
-        shares = [
-            len(set(found(dense, query, 10)) & set(exact(store, query, 10))) / 10
-            for query in unit(50, seed=1)
-        ]
-        return float(np.mean(shares))
+        def full(descriptor: int) -> None:
+            raise OSError(28, "No space left on device")
 
-    def test_it_finds_nearly_all_that_an_exact_search_finds(self, store: Store) -> None:
-        fill(store, unit(2000))
-        assert self.recall(store, Dense(store, DIMENSION)) >= 0.95
+        fill(store, "/b", vectors(100, seed=2))
+        monkeypatch.setattr("os.fsync", full)
+        index.save()
+        assert {file.name: file.read_bytes() for file in files(tmp_path)} == before
+        assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
+        assert found(index, queries, 10) == nearest(store, queries, 10)
 
-    def test_the_dead_are_never_returned(self, store: Store) -> None:
-        fill(store, unit(300))
-        dense = Dense(store, DIMENSION)
-        dense.save()
-        store.drop([str(number) for number in range(30)])  # few enough to keep the graph
-        for known in (dense, Dense(store, DIMENSION)):
-            for query in unit(20, seed=1):
-                keys = found(known, query, 10)
-                assert len(keys) == 10
-                assert set(keys) <= set(ids(store))
-        dense.save()
-        assert self.recall(store, Dense(store, DIMENSION)) >= 0.95
-
-    def test_it_is_built_anew_when_many_are_dead(self, store: Store) -> None:
-        fill(store, unit(100))
-        dense = Dense(store, DIMENSION)
-        dense.sync()
-        store.drop([str(number) for number in range(50)])
-        dense.sync()
-        assert dense._index.ntotal == 50
-
-    def test_a_shrunken_store_is_searched_exactly(self, store: Store) -> None:
-        fill(store, unit(12))
-        dense = Dense(store, DIMENSION)
-        dense.save()
-        store.drop([str(number) for number in range(6)])
-        query = unit(1, seed=1)[0]
-        assert found(dense, query, 6) == exact(store, query, 6)
+    def test_what_a_killed_process_left_half_written_is_cleared(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        fill(store, "/a", vectors(5))
+        index = Dense(store, DIMENSION)
+        index.save()
+        half = tmp_path / f".{files(tmp_path)[0].name}.x7f3"
+        half.write_bytes(b"half")
+        fill(store, "/b", vectors(5, seed=1))
+        index.save()
+        assert not half.exists()

@@ -6,7 +6,6 @@ SQLite, by adding and removing what changed where that is possible.
 """
 
 import re
-import threading
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +35,6 @@ class Dense:
         self._store = store
         self._dimension = dimension
         self._folder = store.file.parent
-        self._lock = threading.RLock()
         self._index: Any = None
         self._searcher: Any = None  # the same, on the GPUs where faiss sees any
         self._generation = -1
@@ -44,7 +42,7 @@ class Dense:
 
     def search(self, queries: Vectors, count: int) -> list[list[tuple[int, float]]]:
         """For each query up to `count` (passage id, cosine), nearest first."""
-        with self._lock:
+        with self._store.snapshot():
             self.sync()
             wanted = min(count, self._index.ntotal - len(self._dead))
             if wanted < 1:
@@ -54,7 +52,7 @@ class Dense:
             )
         return [
             [
-                (int(key), float(cosine))
+                (int(key), round(float(cosine), 6))  # beyond that, it depends on the neighbours
                 for key, cosine in zip(row_ids, row, strict=True)
                 if key >= 0  # a graph may reach fewer than are wanted
             ]
@@ -63,7 +61,7 @@ class Dense:
 
     def sync(self) -> None:
         """Bring FAISS in step with the store, reading its file or building what is missing."""
-        with self._lock, self._store.snapshot():
+        with self._store.snapshot():
             generation = int(self._store.meta("generation") or 0)
             if generation == self._generation:
                 return
@@ -79,9 +77,12 @@ class Dense:
 
     def save(self) -> None:
         """Write the FAISS file for the next process. Failing that costs time, not truth."""
-        with self._lock:
-            if not self._file(int(self._store.meta("generation") or 0)).is_file():
-                self.sync()
+        with self._store.snapshot():
+            file = self._file(int(self._store.meta("generation") or 0))
+            if file.is_file():
+                return
+            self.sync()
+            if not file.is_file():
                 self._write()
 
     def _write(self) -> None:
@@ -119,7 +120,9 @@ class Dense:
             self._index = index
             if file == exact:
                 self._generation = generation
-                self._dead = np.setdiff1d(self._held(), self._ids())
+                passages = self._store.read("SELECT count(*) FROM passages")[0][0]
+                if index.ntotal != passages:
+                    self._dead = np.setdiff1d(self._held(), self._ids())
             return
 
     def _load(self, file: Path) -> Any:

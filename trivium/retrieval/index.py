@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,17 @@ from typing import TYPE_CHECKING, Self
 from trivium import paths
 from trivium.errors import TriviumError, UsageError
 from trivium.retrieval import indexing, search
-from trivium.retrieval.base import Document, Embedder, Hit, Mode, Passage, Paths, Report, Reranker
+from trivium.retrieval.base import (
+    Document,
+    Embedder,
+    Hit,
+    Mode,
+    Passage,
+    Paths,
+    Report,
+    Reranker,
+    Vectors,
+)
 from trivium.retrieval.dense import Dense
 from trivium.retrieval.load import MAX_BYTES
 from trivium.retrieval.store import FILE, Root, Store
@@ -26,6 +37,7 @@ RERANKED = 20
 """Passages that a reranker reads to find the best few."""
 
 _NAME = re.compile(r"[\w][\w.-]*")
+_FOR_PATHS = re.compile(r"ask-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,24 +214,37 @@ class Index:
         mode: Mode = "hybrid",
         reranker: Reranker | None = None,
     ) -> list[list[Hit]]:
-        """`search` for each query, embedded together."""
-        depth = max(k, search.DEPTH)
-        dense: list[list[tuple[int, float]]] = [[] for _ in queries]
-        if mode != "bm25":
-            dense = self._dense.search(self.embedder.encode(queries, query=True), depth)
+        """`search` for each query, embedded together. A blank query finds nothing."""
+        asked = [query for query in queries if query.strip()]
+        vectors = self.embedder.encode(asked, query=True) if mode != "bm25" else None
         wanted = max(k, RERANKED) if reranker else k
+        found = iter(self._best(asked, vectors, wanted, mode))
+        results = []
+        for query in queries:
+            hits = next(found) if query.strip() else []
+            if reranker and hits:
+                hits = search.reranked(query, hits, reranker)
+            results.append(hits[:k])
+        return results
+
+    def _best(
+        self, queries: Sequence[str], vectors: Vectors | None, wanted: int, mode: Mode
+    ) -> list[list[Hit]]:
+        """The `wanted` best passages for each query, all of one moment of the store."""
+        depth = max(wanted, search.DEPTH)
         found = []
-        for query, near in zip(queries, dense, strict=True):
-            lexical = [] if mode == "dense" else search.bm25(self._store, query, depth)
-            scores = search.fuse(lexical, near, mode)
-            best = sorted(scores, key=lambda key: -scores[key])
-            # One more than asked for, and all that tie with it: the tie is broken by place.
-            floor = scores[best[wanted]] if len(best) > wanted else -math.inf
-            kept = [key for key in best if scores[key] >= floor]
-            ranked = search.hits(self._store.passages(kept), scores, lexical, near)[:wanted]
-            if reranker:
-                ranked = search.reranked(query, ranked, reranker)
-            found.append(ranked[:k])
+        with self._store.snapshot():
+            near = [[] for _ in queries] if vectors is None else self._dense.search(vectors, depth)
+            for query, neighbours in zip(queries, near, strict=True):
+                dense = search.in_place(self._store, neighbours)
+                lexical = [] if mode == "dense" else search.bm25(self._store, query, depth)
+                scores = search.fuse(lexical, dense, mode)
+                best = sorted(scores, key=lambda key: -scores[key])
+                # One more than asked for, and all that tie with it: the tie is broken by place.
+                floor = scores[best[wanted]] if len(best) > wanted else -math.inf
+                kept = [key for key in best if scores[key] >= floor]
+                hits = search.hits(self._store.passages(kept), scores, lexical, dense)
+                found.append(hits[:wanted])
         return found
 
     def text(self, path: str | Path) -> str:
@@ -299,7 +324,7 @@ def names() -> list[str]:
     return sorted(
         entry.name
         for entry in folder.iterdir()
-        if (entry / FILE).is_file() and not entry.name.startswith("ask-")
+        if (entry / FILE).is_file() and not _FOR_PATHS.fullmatch(entry.name)
     )
 
 
@@ -317,7 +342,11 @@ def overview(name: str) -> tuple[int, int, int, str]:
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process closes its journal, say
+            total += file.stat().st_size
+    return total
 
 
 def delete(name: str) -> None:

@@ -5,6 +5,7 @@ and stored in one; a process that dies in between has lost that group's work and
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -104,7 +105,8 @@ def pending(store: Store) -> tuple[int, int, int]:
     known = store.known()
     new = sum(str(file) not in known for file in files)
     changed = sum(
-        str(file) in known and not _same_times(file, known[str(file)], racy=0) for file in files
+        str(file) in known and _times(file) != (known[str(file)].size, known[str(file)].mtime_ns)
+        for file in files
     )
     return new, changed, len(_gone(store, roots, set(map(str, files)), known))
 
@@ -118,8 +120,24 @@ def _found(roots: Sequence[Root], counts: _Counts) -> tuple[list[Path], dict[Pat
         files, skipped = find_files([root.path], root.include, root.exclude)
         counts.skipped += [one for one in skipped if one not in counts.skipped]
         for file in files:
-            limits[file] = max(limits.get(file, 0), root.max_bytes)
+            if _has_a_name(file):
+                limits[file] = max(limits.get(file, 0), root.max_bytes)
+            else:
+                counts.skipped.append(Skipped(_printable(file), "has a name that is not UTF-8"))
     return list(limits), limits
+
+
+def _has_a_name(file: Path) -> bool:
+    """False for bytes that are no text, which neither SQLite nor JSON can hold."""
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _printable(file: Path) -> str:
+    return os.fsencode(file).decode(errors="replace")
 
 
 def _gone(
@@ -146,13 +164,19 @@ def _drop(store: Store, gone: list[str], counts: _Counts) -> None:
         counts.removed += len(gone)
 
 
-def _same_times(file: Path, known: Known, racy: int = _RACY_NS) -> bool:
+def _times(file: Path) -> tuple[int, int] | None:
+    """Size and time of change; None when the file cannot be looked at."""
     try:
         stat = file.stat()
     except OSError:
-        return False
-    settled = known.mtime_ns < known.read_ns - racy
-    return settled and (stat.st_size, stat.st_mtime_ns) == (known.size, known.mtime_ns)
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _is_unchanged(file: Path, known: Known) -> bool:
+    """True when size and time prove it: a file read right after a change may change unseen."""
+    settled = known.mtime_ns < known.read_ns - _RACY_NS
+    return settled and _times(file) == (known.size, known.mtime_ns)
 
 
 def _parse(
@@ -164,7 +188,7 @@ def _parse(
     counts: _Counts,
 ) -> Parsed | None:
     """Read and split a file; None when it did not change or cannot be read."""
-    if known and _same_times(file, known):
+    if known and _is_unchanged(file, known):
         counts.unchanged += 1
         return None
     read_ns = time.time_ns()

@@ -29,12 +29,27 @@ def bm25(store: Store, query: str, count: int) -> list[tuple[int, float]]:
     wanted = [word for word in words if word not in STOP_WORDS] or list(words)
     if not wanted:
         return []
-    rows = store.read(
-        "SELECT t.rowid, -bm25(terms, 1.0, ?) AS score FROM terms t WHERE terms MATCH ? "
-        "ORDER BY score DESC, t.rowid LIMIT ?",
-        (HEADING_WEIGHT, " OR ".join(f'"{word}"' for word in wanted), count),
+    match = " OR ".join(f'"{word}"' for word in wanted)
+    limit = count + 1
+    while True:
+        rows = store.read(
+            "SELECT t.rowid, -bm25(terms, 1.0, ?) AS score FROM terms t WHERE terms MATCH ? "
+            "ORDER BY score DESC LIMIT ?",
+            (HEADING_WEIGHT, match, limit),
+        )
+        found = [(int(str(key)), float(str(score))) for key, score in rows]
+        if len(found) < limit or found[-1][1] < found[count - 1][1]:
+            return in_place(store, found)[:count]
+        limit *= 4  # equals stand on both sides of the cut: place decides, so all are needed
+
+
+def in_place(store: Store, ranked: Ranked) -> list[tuple[int, float]]:
+    """The same ranking, with equal scores ordered by path and place."""
+    places = store.places([key for key, _ in ranked])
+    return sorted(
+        (one for one in ranked if one[0] in places),
+        key=lambda one: (-one[1], places[one[0]]),
     )
-    return [(int(str(key)), float(str(score))) for key, score in rows]
 
 
 def fuse(lexical: Ranked, dense: Ranked, mode: Mode) -> dict[int, float]:

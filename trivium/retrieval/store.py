@@ -128,7 +128,7 @@ class Store:
             db.execute("PRAGMA journal_mode = WAL")
             version = self._migrate(db)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorname not in ("SQLITE_READONLY", "SQLITE_CANTOPEN"):
+            if not error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
                 raise
             db.close()  # a read-only disk: nobody can be writing, so no locks are needed
             uri = f"{self.file.absolute().as_uri()}?mode=ro&immutable=1"
@@ -235,6 +235,19 @@ class Store:
             rows = self.read(query + f"WHERE p.id IN ({','.join('?' * len(part))})", part)
             found.update((int(str(row[-1])), Passage(*row)) for row in rows)  # type: ignore[arg-type]
         return [found[key] for key in ids if key in found]
+
+    def places(self, ids: Sequence[int]) -> dict[int, tuple[str, int]]:
+        """Path and start of each of these passages."""
+        found: dict[int, tuple[str, int]] = {}
+        for at in range(0, len(ids), 500):
+            part = ids[at : at + 500]
+            rows = self.read(
+                "SELECT p.id, d.path, p.start FROM passages p JOIN documents d "
+                f"ON d.id = p.document WHERE p.id IN ({','.join('?' * len(part))})",
+                part,
+            )
+            found.update((key, (path, start)) for key, path, start in rows)  # type: ignore[misc]
+        return found
 
     def vectors(self, ids: Sequence[int], dimension: int) -> Vectors:
         """The embeddings of these passages, shape (len(ids), dimension)."""
