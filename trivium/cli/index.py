@@ -44,6 +44,9 @@ def add(
     What did not change is left alone; what cannot be read is skipped and named.
     """
     files = [path for path in paths if path != "-"]
+    for path in files:  # before an index is made for nothing
+        if not Path(path).expanduser().exists():
+            raise UsageError(f"{path} does not exist")
     start = time.perf_counter()
     with _open(index, create=True) as opened:
         report = None
@@ -63,9 +66,10 @@ def add(
             report = _sum(report, piped) if report else piped
     assert report is not None
     _show(report, time.perf_counter() - start, as_json)
-    if report.skipped and not (report.added + report.changed + report.unchanged):
+    if not report.added + report.changed + report.unchanged:
+        why = f"{len(report.skipped)} skipped" if report.skipped else "there are no documents"
         raise TriviumError(
-            f"nothing could be read: {len(report.skipped)} files were skipped; "
+            f"nothing could be read in {', '.join(paths)}: {why}; "
             "docs/documents.md lists what is read"
         )
 
@@ -119,26 +123,19 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Show the passages that fit best, without asking a model. Exit 3 when there are none."""
-    from trivium.config import load_settings
-    from trivium.errors import NotInDocuments
-    from trivium.retrieval.rerank import BY_MODEL, load_reranker
-
-    settings = load_settings({"reranker": rerank})
-    engine = None
-    if settings.reranker == BY_MODEL:
-        from trivium.engines.load import load_engine
-
-        engine = load_engine(settings.model, settings)
-    with _open(index) as opened:
-        reranker = load_reranker(settings.reranker, engine)
-        hits = opened.search(query, count, mode=_mode(mode), reranker=reranker)
+    query = query.encode(errors="replace").decode()  # an argument may be bytes that are no text
+    if not query.strip():
+        raise UsageError("the query is empty")
+    hits = _hits(query, index, count, _mode(mode), rerank)
     if as_json:
         console.emit_json([_row(hit) for hit in hits])
     elif explain:
-        _explain(hits)
+        _explain(hits, query)
     else:
-        _list(hits)
+        _list(hits, query)
     if not hits:
+        from trivium.errors import NotInDocuments
+
         raise NotInDocuments(f'nothing in the index "{index}" has to do with "{query}"')
 
 
@@ -173,7 +170,12 @@ def list_indexes(as_json: Json = False) -> None:
     """Show the indexes that you have made."""
     from trivium.retrieval.index import names, overview
 
-    rows = [(name, *overview(name)) for name in names()]
+    rows = []
+    for name in names():
+        try:
+            rows.append((name, *overview(name)))
+        except TriviumError as error:  # one damaged index should not hide the others
+            console.note(str(error))
     if as_json:
         keys = ("name", "documents", "passages", "size", "embedder")
         console.emit_json([dict(zip(keys, row, strict=True)) for row in rows])
@@ -190,18 +192,30 @@ def list_indexes(as_json: Json = False) -> None:
 @app.command()
 def watch(name: Name = "default") -> None:
     """Keep an index in step with its files as they change, until Ctrl-C."""
-    from watchfiles import watch as changes
+    from trivium.retrieval.watch import changes
 
     with _open(name) as opened:
-        roots = [root for root in opened.status().roots if Path(root).exists()]
+        roots = [Path(root) for root in opened.status().roots]
         if not roots:
             raise UsageError(f'the index "{name}" has no folder to watch; add one to it')
-        _line(opened.update())
-        console.note(f"watching {', '.join(roots)}; Ctrl-C ends it")
-        for _ in changes(*roots):
-            report = opened.update()
-            if report.added + report.changed + report.removed:
-                _line(report)
+        console.note(f"watching {', '.join(map(str, roots))}; Ctrl-C ends it")
+        for _ in changes(roots):
+            before = opened.contents()
+            opened.update()
+            for what, path in _differences(before, opened.contents()):
+                sys.stdout.write(f"{what}\t{console.clean(console.short(path))}\n")
+            sys.stdout.flush()
+
+
+def _differences(before: "dict[str, str]", after: "dict[str, str]") -> Iterator[tuple[str, str]]:
+    """What became of which document, by path."""
+    for path in sorted(before.keys() | after.keys()):
+        if path not in before:
+            yield "added", path
+        elif path not in after:
+            yield "removed", path
+        elif before[path] != after[path]:
+            yield "changed", path
 
 
 @contextmanager
@@ -214,6 +228,25 @@ def _open(name: str, *, create: bool = False) -> "Iterator[Index]":
     make = Index.create if create else Index.open
     with make(name, embedder=embedder) as index:
         yield index
+
+
+def _hits(query: str, index: str, count: int, mode: "Mode", rerank: str | None) -> "list[Hit]":
+    from trivium.config import load_settings
+    from trivium.retrieval.rerank import BY_MODEL, load_reranker
+
+    settings = load_settings({"reranker": rerank})
+    with _open(index) as opened:
+        engine = None
+        if settings.reranker == BY_MODEL:
+            from trivium.engines.load import load_engine
+
+            engine = load_engine(settings.model, settings)
+        try:
+            reranker = load_reranker(settings.reranker, engine)
+            return opened.search(query, count, mode=mode, reranker=reranker)
+        finally:
+            if engine:
+                engine.close()
 
 
 @contextmanager
@@ -280,17 +313,31 @@ def _row(hit: "Hit") -> dict[str, object]:
     return row.pop("passage") | row  # type: ignore[no-any-return]
 
 
-def _list(hits: "list[Hit]") -> None:
+def _list(hits: "list[Hit]", query: str) -> None:
     from rich.text import Text
 
+    if not console.out().is_terminal:
+        passages = [hit.passage for hit in hits]
+        rows = [
+            (
+                str(rank),
+                console.short(p.path),
+                str(p.page or ""),
+                p.heading,
+                _snippet(p.text, query),
+            )
+            for rank, p in enumerate(passages, start=1)
+        ]
+        console.table(("rank", "path", "page", "heading", "text"), rows)
+        return
     for rank, hit in enumerate(hits, start=1):
         passage = hit.passage
         place = console.place(rank, passage.path, passage.page, passage.start, passage.heading)
         console.out().print(place)
-        console.indented(Text(_snippet(passage.text)))
+        console.indented(Text(_snippet(passage.text, query)))
 
 
-def _explain(hits: "list[Hit]") -> None:
+def _explain(hits: "list[Hit]", query: str) -> None:
     def figure(value: float | None, rank: int | None = None) -> str:
         if value is None:
             return "-"
@@ -304,7 +351,7 @@ def _explain(hits: "list[Hit]") -> None:
             figure(hit.cosine, hit.dense_rank),
             figure(hit.rerank),
             f"{console.short(hit.passage.path)}:{hit.passage.start}",
-            _snippet(hit.passage.text, 60),
+            _snippet(hit.passage.text, query, 60),
         )
         for rank, hit in enumerate(hits, start=1)
     ]
@@ -312,7 +359,15 @@ def _explain(hits: "list[Hit]") -> None:
     console.table(header, rows)
 
 
-def _snippet(text: str, length: int = SNIPPET) -> str:
+def _snippet(text: str, query: str, length: int = SNIPPET) -> str:
+    """One line of a passage, from the sentence on that shares the most words with the query."""
     from textwrap import shorten
 
-    return shorten(console.clean(text), length, placeholder=" …")
+    from trivium.retrieval.sentences import sentences
+    from trivium.retrieval.words import stems
+
+    spans = sentences(text)
+    asked, *told = map(set, stems([query, *(text[start:end] for start, end in spans)]))
+    best = max(zip(told, spans, strict=True), key=lambda one: len(asked & one[0]), default=None)
+    start = best[1][0] if best else 0
+    return "… " * bool(start) + shorten(console.clean(text[start:]), length, placeholder=" …")

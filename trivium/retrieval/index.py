@@ -264,7 +264,11 @@ class Index:
 
     def documents(self) -> list[str]:
         """The paths of all documents, sorted."""
-        return sorted(self._store.known())
+        return sorted(self.contents())
+
+    def contents(self) -> dict[str, str]:
+        """The sha256 of each document's file, by path."""
+        return {path: known.sha256 for path, known in self._store.known().items()}
 
     def idf(self, stems: Iterable[str]) -> Mapping[str, float]:
         """Each stem's inverse document frequency over passages.
