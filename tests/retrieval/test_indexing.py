@@ -1,5 +1,6 @@
 """Incremental indexing: what changed is read, what is new is embedded, what is gone leaves."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,7 +66,8 @@ class TestIncremental:
         embedder.seen.clear()
         (docs / "nile.txt").rename(docs / "river.txt")
         report = index.update()
-        assert (report.added, report.removed) == (1, 1)
+        assert (report.added, report.removed, report.embedded) == (1, 1, 0)
+        assert embedder.seen == []
         assert index.documents() == [str(docs / "amazon.txt"), str(docs / "river.txt")]
 
     def test_a_deleted_file_leaves(self, index: Index, docs: Path, tmp_path: Path) -> None:
@@ -96,6 +98,81 @@ class TestIncremental:
         index.add([docs / "deep"])
         index.add([docs], exclude=["deep/"])
         assert str(docs / "deep" / "volga.txt") in index.documents()
+
+    def test_a_file_under_two_roots_is_one_document(self, index: Index, docs: Path) -> None:
+        index.add([docs, docs / "nile.txt", docs / ".." / "docs"])
+        assert index.documents() == [str(docs / "amazon.txt"), str(docs / "nile.txt")]
+        (docs / "nile.txt").unlink()
+        assert index.update() == Report(0, 0, 1, 1, 1, 0)
+
+    def test_patterns_are_remembered_and_can_be_changed(self, index: Index, docs: Path) -> None:
+        (docs / "notes.md").write_text("# Notes")
+        index.add([docs], include=["*.txt"], exclude=["nile*"])
+        (docs / "volga.txt").write_text("The Volga flows south.")
+        index.update()
+        names = [Path(path).name for path in index.documents()]
+        assert names == ["amazon.txt", "volga.txt"]
+        index.add([docs], include=["*.md"])
+        assert [Path(path).name for path in index.documents()] == ["notes.md"]
+
+    def test_a_larger_limit_lets_a_file_in(self, index: Index, docs: Path) -> None:
+        assert [s.path for s in index.add([docs], max_bytes=21).skipped] == [
+            str(docs / "amazon.txt")
+        ]
+        assert index.add([docs]).added == 1
+
+    def test_a_change_within_the_same_tick_is_seen(self, index: Index, docs: Path) -> None:
+        """Same size and time, other content: a file read right after a change is read again."""
+        index.add([docs])
+        stat = (docs / "nile.txt").stat()
+        (docs / "nile.txt").write_text("The Nile flows NORTH.")
+        os.utime(docs / "nile.txt", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert index.update().changed == 1
+
+    def test_an_old_file_is_not_read_again(
+        self, index: Index, docs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for file in docs.iterdir():
+            os.utime(file, (1, 1))
+        index.add([docs])
+        monkeypatch.setattr("trivium.retrieval.indexing.load", None)
+        assert index.update() == Report(0, 0, 2, 0, 2, 0)
+
+    def test_a_touched_file_is_read_once(
+        self, index: Index, docs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        index.add([docs])
+        for file in docs.iterdir():
+            os.utime(file, (1, 1))
+        assert index.update() == Report(0, 0, 2, 0, 2, 0)
+        monkeypatch.setattr("trivium.retrieval.indexing.load", None)
+        assert index.update() == Report(0, 0, 2, 0, 2, 0)
+
+    def test_a_time_in_the_future_is_no_pending_change(self, index: Index, docs: Path) -> None:
+        os.utime(docs / "nile.txt", (4_000_000_000, 4_000_000_000))
+        index.add([docs])
+        assert index.status().changed == 0
+
+    def test_a_name_that_is_no_text_is_skipped(self, index: Index, docs: Path) -> None:
+        (docs / os.fsdecode(b"\xffle.txt")).write_text("text")
+        assert index.add([docs]).skipped == (
+            Skipped(f"{docs}/\ufffdle.txt", "has a name that is not UTF-8"),
+        )
+
+    def test_a_file_that_vanishes_during_the_walk_is_reported(
+        self, index: Index, docs: Path, embedder: WordEmbedder
+    ) -> None:
+        def vanish(done: int, total: int) -> None:
+            (docs / "nile.txt").unlink(missing_ok=True)
+
+        report = index.add([docs], on_progress=vanish)
+        assert report.skipped == (Skipped(str(docs / "nile.txt"), "vanished while it was read"),)
+        assert (report.added, report.passages) == (1, 1)
+
+    def test_progress_counts_files_to_the_end(self, index: Index, docs: Path) -> None:
+        seen: list[tuple[int, int]] = []
+        index.add([docs], on_progress=lambda done, total: seen.append((done, total)))
+        assert seen == [(1, 2), (2, 2)]
 
     def test_a_path_that_does_not_exist_is_named(self, index: Index, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"nowhere does not exist"):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.embedder import WordEmbedder
 from trivium.errors import UsageError
-from trivium.retrieval.base import Hit
+from trivium.retrieval.base import Hit, Mode
 from trivium.retrieval.index import Index, delete, names
 from trivium.retrieval.search import fuse
 
@@ -79,6 +79,26 @@ class TestSearch:
     def test_a_query_without_words_finds_nothing_by_words(self, index: Index) -> None:
         assert index.search("?!", mode="bm25") == []
 
+    @pytest.mark.parametrize("mode", ["hybrid", "bm25", "dense"])
+    @pytest.mark.parametrize("query", ["", " \n\t"])
+    def test_a_blank_query_finds_nothing(self, index: Index, query: str, mode: Mode) -> None:
+        assert index.search(query, mode=mode) == []
+        assert [len(hits) for hits in index.search_many([query, "river"], 1, mode=mode)] == [0, 1]
+
+    def test_rarer_words_weigh_more(self, index: Index) -> None:
+        assert files(index.search("river north", mode="bm25")) == ["nile", "amazon"]
+
+    def test_a_word_in_the_text_weighs_more_than_one_in_a_heading(
+        self, index: Index, tmp_path: Path
+    ) -> None:
+        padding = "It is one of many words."
+        (tmp_path / "docs" / "a.md").write_text(f"# Zebra\n\nAnimals.\n\n## Other\n\n{padding}")
+        (tmp_path / "docs" / "b.md").write_text(f"# Animals\n\n## Other\n\n{padding} Zebra.")
+        index.update()
+        hits = index.search("zebra", mode="bm25")
+        assert "Zebra." in hits[0].passage.text or hits[0].passage.text.startswith("# Zebra")
+        assert hits[-1].passage.heading == "Zebra > Other"
+
     def test_many_queries_are_answered_as_each_alone(self, index: Index) -> None:
         queries = ["river in Egypt", "salt", "north"]
         assert index.search_many(queries) == [index.search(query) for query in queries]
@@ -102,6 +122,35 @@ class TestSearch:
             "salt": log(1 + 2.5 / 1.5),
             "unknown": log(1 + 3.5 / 0.5),
         }
+
+
+class TestTies:
+    """Equal scores are ordered by path, whenever each file came into the index."""
+
+    def build(self, tmp_path: Path, order: Sequence[int]) -> Index:
+        docs = tmp_path / "docs"
+        docs.mkdir(exist_ok=True)
+        for number in range(200):
+            (docs / f"{number:03}.txt").write_text("The licence of this file.")
+        name = "-".join(map(str, order[:3]))
+        index = Index.create(tmp_path / name, embedder=WordEmbedder())
+        for number in order:
+            index.add([docs / f"{number:03}.txt"])
+        return index
+
+    @pytest.mark.parametrize("mode", ["hybrid", "bm25", "dense"])
+    def test_more_ties_than_the_search_is_deep(self, tmp_path: Path, mode: Mode) -> None:
+        with self.build(tmp_path, range(199, -1, -1)) as index:
+            hits = index.search("licence", 3, mode=mode)
+        assert files(hits) == ["000", "001", "002"]
+        ranks = [hit.dense_rank if mode == "dense" else hit.bm25_rank for hit in hits]
+        assert ranks == [1, 2, 3]
+
+    def test_ranks_agree_with_the_order(self, index: Index) -> None:
+        for mode in ("bm25", "dense"):
+            hits = index.search("river water north", 3, mode=mode)
+            ranks = [hit.bm25_rank if mode == "bm25" else hit.dense_rank for hit in hits]
+            assert ranks == list(range(1, len(hits) + 1))
 
 
 class TestNaming:

@@ -41,22 +41,39 @@ class Dense:
         self._dead = np.empty(0, np.int64)  # removed, but still nodes of the graph
 
     def search(self, queries: Vectors, count: int) -> list[list[tuple[int, float]]]:
-        """For each query up to `count` (passage id, cosine), nearest first."""
+        """For each query the `count` nearest (passage id, cosine), nearest first.
+
+        Cosines have six decimals: beyond that they depend on what else was asked. Equals of the
+        last one come as well, so that the caller and not FAISS decides between them.
+        """
         with self._store.snapshot():
             self.sync()
-            wanted = min(count, self._index.ntotal - len(self._dead))
-            if wanted < 1:
+            alive = self._index.ntotal - len(self._dead)
+            if count < 1 or alive == 0:
                 return [[] for _ in queries]
-            cosines, ids = self._searcher.search(
-                np.ascontiguousarray(queries, np.float32), wanted, params=self._effort()
-            )
+            rows = self._nearest(queries, min(count + 1, alive))
+            for number, row in enumerate(rows):
+                wanted = len(row)
+                while count < len(row) and row[-1][1] == row[count - 1][1] and wanted < alive:
+                    wanted = min(4 * wanted, alive)
+                    row = self._nearest(queries[number : number + 1], wanted)[0]
+                least = row[count - 1][1] if count < len(row) else -1.0
+                rows[number] = [one for one in row if one[1] >= least]
+        return rows
+
+    def _nearest(self, queries: Vectors, count: int) -> list[list[tuple[int, float]]]:
+        cosines, ids = self._searcher.search(
+            np.ascontiguousarray(queries, np.float32), count, params=self._effort()
+        )
         return [
             [
-                (int(key), round(float(cosine), 6))  # beyond that, it depends on the neighbours
+                (key, cosine)
                 for key, cosine in zip(row_ids, row, strict=True)
                 if key >= 0  # a graph may reach fewer than are wanted
             ]
-            for row_ids, row in zip(ids, cosines, strict=True)
+            for row_ids, row in zip(
+                ids.tolist(), np.round(cosines.astype(float), 6).tolist(), strict=True
+            )
         ]
 
     def sync(self) -> None:

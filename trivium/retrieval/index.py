@@ -236,7 +236,7 @@ class Index:
         with self._store.snapshot():
             near = [[] for _ in queries] if vectors is None else self._dense.search(vectors, depth)
             for query, neighbours in zip(queries, near, strict=True):
-                dense = search.in_place(self._store, neighbours)
+                dense = search.in_place(self._store, neighbours)[:depth]
                 lexical = [] if mode == "dense" else search.bm25(self._store, query, depth)
                 scores = search.fuse(lexical, dense, mode)
                 best = sorted(scores, key=lambda key: -scores[key])

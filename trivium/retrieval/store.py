@@ -291,7 +291,7 @@ class Store:
             )
 
     def drop(self, paths: Iterable[str]) -> None:
-        """Forget these documents, and embeddings that no passage uses any more."""
+        """Forget these documents. Their embeddings stay until `sweep`: a moved file needs them."""
         with self.write() as db:
             for path in paths:
                 _delete(db, path)
