@@ -184,7 +184,8 @@ class Store:
             try:
                 yield
             finally:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite itself ends it after some errors
+                    self._db.execute("ROLLBACK")
 
     def read(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
         with self._lock:
@@ -250,8 +251,8 @@ class Store:
         return found
 
     def vectors(self, ids: Sequence[int], dimension: int) -> Vectors:
-        """The embeddings of these passages, shape (len(ids), dimension)."""
-        out = np.empty((len(ids), dimension), np.float32)
+        """The embeddings of these passages, shape (len(ids), dimension); zeros for unknown ones."""
+        out = np.zeros((len(ids), dimension), np.float32)
         for at in range(0, len(ids), 500):
             part = [int(key) for key in ids[at : at + 500]]
             place = {key: at + n for n, key in enumerate(part)}
