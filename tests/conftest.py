@@ -1,9 +1,14 @@
 """Every test has a home of its own; the real models are pulled once and shared read-only."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell that starts the tests in the background lets them ignore SIGINT, and so would their
+# children, which some tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -13,6 +18,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith("TRIVIUM_") and name not in ("TRIVIUM_DATA", "TRIVIUM_TEST_MODELS"):
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
+    for name in ("COLUMNS", "LINES"):  # xdist sets them; a terminal of a test has its own size
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TRIVIUM_HOME", str(folder))
     monkeypatch.setenv("TRIVIUM_THREADS", "1")  # workers beside each other, not on each other
     return folder

@@ -56,7 +56,7 @@ def test_every_command_that_is_mentioned_exists(page: Path) -> None:
     "page", [page for page in PAGES if commands(page.read_text(encoding="utf-8"))], ids=str
 )
 def test_console_blocks_run(page: Path, real_models: Path, tmp_path: Path) -> None:
-    """All blocks of a page in a row, offline, beside copies of docs/ and examples/; each command succeeds."""
+    """All blocks of a page in a row, offline, beside copies of the pages; each succeeds."""
     folder = tmp_path / "checkout"
     for name in ("docs", "examples"):
         shutil.copytree(ROOT / name, folder / name)
