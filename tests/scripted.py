@@ -34,6 +34,7 @@ class ScriptedEngine:
         context_length: int = 4096,
         name: str = "scripted",
         parameters: int | None = None,
+        sees_images: bool = False,
     ) -> None:
         self.requests: list[Request] = []
         self.scored: list[ScoreRequest] = []
@@ -44,6 +45,7 @@ class ScriptedEngine:
         self._context_length = context_length
         self._name = name
         self._parameters = parameters
+        self._sees_images = sees_images
 
     def enqueue(self, *replies: Reply) -> None:
         self._queue += replies
@@ -59,6 +61,10 @@ class ScriptedEngine:
     @property
     def parameters(self) -> int | None:
         return self._parameters
+
+    @property
+    def sees_images(self) -> bool:
+        return self._sees_images
 
     @property
     def fingerprint(self) -> Fingerprint:

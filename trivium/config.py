@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FILE_NAME = "trivium.toml"
+
+
+class McpServer(BaseModel):
+    """An MCP server: a command to start, or a URL to reach."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: tuple[str, ...] = ()
+    url: str | None = None
+    env: dict[str, str] = {}
 
 
 class Settings(BaseModel):
@@ -48,6 +58,14 @@ class Settings(BaseModel):
     """The longest answer, in tokens."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds to wait for a server between two pieces of its answer."""
+    system: str = ""
+    """What a chat tells the model before everything else."""
+    tools: Literal["auto", "on", "off"] = "auto"
+    """Whether a chat offers tools; "auto": to models of a billion weights and more, and servers."""
+    tool_files: tuple[str, ...] = ()
+    """Python files whose functions marked with `@tool` a chat offers."""
+    mcp: dict[str, McpServer] = {}
+    """MCP servers whose tools a chat offers, by name."""
     offline: bool = False
     """Refuse every outgoing connection; the same as TRIVIUM_OFFLINE=1."""
 

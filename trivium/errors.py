@@ -45,3 +45,7 @@ class SchemaViolation(TriviumError):
     """Constrained output broke its schema or grammar and was withheld."""
 
     exit_code = 7
+
+
+class StateMismatch(TriviumError):
+    """A saved KV state does not belong to this engine, and was not used."""

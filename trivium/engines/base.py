@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -15,11 +16,44 @@ Finish = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that a model may call: its name, what it is for, and a JSON Schema (an object)."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to have a tool run. `arguments` keep the tool's schema."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture inside a message: the encoded bytes and their media type ("image/png")."""
+
+    data: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    An assistant's turn may carry `tool_calls`; a turn of the role "tool" is the result of the call
+    `tool_call_id`. `images` belong to a user's turn.
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +81,9 @@ class Request:
 
     `schema` (JSON Schema) and `grammar` (GBNF) constrain the output and exclude each other.
     `logprobs` None asks for none; n >= 0 asks for the chosen token's and the n likeliest others.
+    `tools` may be called instead of, or after, an answer: `tool_choice` "auto" leaves it to the
+    model, "none" forbids it, "required" demands a call, and any other value is the name of the one
+    tool that must be called. They exclude `schema` and `grammar`.
     """
 
     messages: tuple[Message, ...] = ()
@@ -55,6 +92,8 @@ class Request:
     schema: Mapping[str, object] | None = None
     grammar: str | None = None
     logprobs: int | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +115,12 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished answer. `prompt_tokens` counts the rendered prompt, special tokens included."""
+    """A finished answer. `prompt_tokens` counts the rendered prompt, special tokens included.
+
+    `reused_tokens` of them were in the KV cache already. `text` is what the model said to the user;
+    its `tool_calls` are no part of it, and neither is `thinking`, what a reasoning model wrote
+    before its answer.
+    """
 
     text: str
     finish: Finish
@@ -84,17 +128,21 @@ class Completion:
     completion_tokens: int
     logprobs: tuple[TokenLogprob, ...] = ()
     timing: Timing = Timing()
+    tool_calls: tuple[ToolCall, ...] = ()
+    thinking: str = ""
+    reused_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a stream. Only the last one carries the whole `completion`.
 
-    The concatenated `text` of all chunks equals `completion.text`.
+    The concatenated `text` of all chunks equals `completion.text`, and so for `thinking`.
     """
 
     text: str
     completion: Completion | None = None
+    thinking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +209,10 @@ class Engine(Protocol):
         """How many weights the model has; None where a server does not say."""
 
     @property
+    def sees_images(self) -> bool:
+        """Whether messages may carry images; where not, they raise `UsageError`."""
+
+    @property
     def fingerprint(self) -> Fingerprint: ...
 
     def stream(self, request: Request) -> Iterator[Chunk]:
@@ -177,3 +229,26 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the weights or the connection. Safe to call twice."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """An engine whose KV cache can be kept on the disk, so that a long prompt is decoded once."""
+
+    def save_state(self, file: Path) -> int:
+        """Write the cache atomically, with the fingerprint; how many tokens it holds (0: no file).
+
+        Raises:
+            TriviumError: when it cannot be written.
+        """
+
+    def load_state(self, file: Path) -> int:
+        """Take the cache from `file`; how many tokens it holds.
+
+        What the next prompt shares with them is not decoded again; `Completion.reused_tokens`
+        tells how much that was.
+
+        Raises:
+            StateMismatch: when the file is of other weights, another build or another context, or
+                is damaged. The cache is then empty.
+        """

@@ -102,6 +102,10 @@ class LlamaEngine:
     def parameters(self) -> int | None:
         return self._weights.parameters
 
+    @property
+    def sees_images(self) -> bool:
+        return False
+
     @cached_property
     def fingerprint(self) -> Fingerprint:
         from hashlib import file_digest

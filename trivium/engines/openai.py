@@ -67,6 +67,10 @@ class OpenAIEngine:
     def parameters(self) -> int | None:
         return self._server.parameters
 
+    @property
+    def sees_images(self) -> bool:
+        return False
+
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """The weights' hash is empty: no server tells it."""
