@@ -12,9 +12,15 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "chat": ("trivium.cli.chat", "Talk with a model, with documents, files and tools at hand."),
     "ask": ("trivium.cli.ask", "Ask your documents; every quote is a verbatim span of a file."),
+    "sessions": (
+        "trivium.cli.sessions",
+        "List, search, show, fork and export conversations.",
+    ),
     "index": ("trivium.cli.index", "Build, keep and search indexes of documents."),
     "models": ("trivium.cli.models", "List, pull, remove and inspect models."),
+    "mcp": ("trivium.cli.mcp", "Offer your indexes to other programs over MCP."),
     "config": ("trivium.cli.config", "Show every setting and where it comes from."),
     "doctor": ("trivium.cli.doctor", "Check this installation, down to one real answer."),
 }

@@ -1,0 +1,5 @@
+"""`trivium chat`."""
+
+import typer
+
+app = typer.Typer(add_completion=False)

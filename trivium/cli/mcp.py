@@ -1,0 +1,5 @@
+"""`trivium mcp`."""
+
+import typer
+
+app = typer.Typer(add_completion=False)

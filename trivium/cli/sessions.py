@@ -1,0 +1,5 @@
+"""`trivium sessions`."""
+
+import typer
+
+app = typer.Typer(add_completion=False)
