@@ -13,7 +13,7 @@ from trivium.engines.base import Completion, Engine, Message, Request, Sampling
 from trivium.errors import ContextOverflow
 from trivium.retrieval.attribute import attribute, quote
 from trivium.retrieval.base import Citation, Claim, Hit, Reranker
-from trivium.retrieval.evidence import Evidence, weigh
+from trivium.retrieval.evidence import Evidence, Sentence, weigh
 from trivium.retrieval.index import Index
 from trivium.retrieval.words import stems
 
@@ -214,8 +214,7 @@ class Asker:
         on_text: Callable[[str], None] | None,
     ) -> tuple[Completion, int]:
         """Stream the model's answer; the number of passages it was given comes with it."""
-        small = engine.parameters is not None and engine.parameters < SMALL
-        if small:
+        if is_small(engine):
             request, read = _brief(question, evidence, self.sampling)
         else:
             request, read = self._whole(engine, question, hits)
@@ -229,13 +228,15 @@ class Asker:
     def _whole(self, engine: Engine, question: str, hits: tuple[Hit, ...]) -> tuple[Request, int]:
         """As many whole passages as the context holds beside the answer, best first."""
         room = engine.context_length - (self.sampling.max_tokens or 0)
-        for count in range(len(hits), 0, -1):
-            text = "\n\n".join(f"[{n}] {hit.passage.text}" for n, hit in enumerate(hits[:count], 1))
+
+        def render(read: Sequence[Hit]) -> Request:
+            text = "\n\n".join(f"[{n}] {hit.passage.text}" for n, hit in enumerate(read, start=1))
             content = _WHOLE.format(text=text, question=question)
-            request = Request((Message("user", content),), sampling=self.sampling)
-            tokens = engine.count_tokens(request)
-            if tokens <= room:
-                return request, count
+            return Request((Message("user", content),), sampling=self.sampling)
+
+        request, count, tokens = fit(engine, hits, render, room)
+        if tokens <= room:
+            return request, count
         raise ContextOverflow(
             f"the question with one passage needs {tokens} tokens and the answer up to "
             f"{self.sampling.max_tokens}, but {engine.name} holds {engine.context_length}; "
@@ -255,11 +256,37 @@ class Asker:
         return replace(base, text=best.text, claims=(claim,), generated=text, quoted=True)
 
 
+def is_small(engine: Engine) -> bool:
+    """Whether the model reads sentences rather than whole passages."""
+    return engine.parameters is not None and engine.parameters < SMALL
+
+
+def best_sentences(evidence: Evidence) -> tuple[Sentence, ...]:
+    """The few sentences that a small model reads, in the order of their documents."""
+    best = evidence.sentences[:SENTENCES]
+    return tuple(sorted(best, key=lambda s: (s.passage.path, s.passage.start, s.start)))
+
+
+def fit(
+    engine: Engine, hits: Sequence[Hit], render: Callable[[Sequence[Hit]], Request], room: int
+) -> tuple[Request, int, int]:
+    """The request that shows as many of `hits` as `room` tokens hold, best first.
+
+    Returns:
+        It, the number of hits in it, and its tokens: more than `room` where one hit is too many.
+    """
+    count = len(hits)
+    while True:
+        request = render(hits[:count])
+        tokens = engine.count_tokens(request)
+        if tokens <= room or count <= 1:
+            return request, count, tokens
+        count -= 1
+
+
 def _brief(question: str, evidence: Evidence, sampling: Sampling) -> tuple[Request, int]:
-    """The best sentences, in the order of their documents, for a model that reads little."""
-    best = sorted(
-        evidence.sentences[:SENTENCES], key=lambda s: (s.passage.path, s.passage.id, s.start)
-    )
+    """The best sentences after examples, for a model that reads little."""
+    best = best_sentences(evidence)
     turns = [_BRIEF_SYSTEM]
     for text, asked, reply in _EXAMPLES:
         turns += [
@@ -268,7 +295,7 @@ def _brief(question: str, evidence: Evidence, sampling: Sampling) -> tuple[Reque
         ]
     text = " ".join(sentence.text for sentence in best)
     turns.append(Message("user", _BRIEF.format(text=text, question=question)))
-    read = len({sentence.passage.id for sentence in best})
+    read = len({sentence.passage for sentence in best})
     return Request(messages=tuple(turns), sampling=sampling), read
 
 

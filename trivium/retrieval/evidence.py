@@ -79,17 +79,18 @@ def weigh(
     cosines = (vectors @ embedder.encode([question], query=True)[0]).tolist()
     bags = [frozenset(words) for words in stems(texts)]
 
-    held: dict[int, set[str]] = {}  # the stems of each whole passage
-    best: dict[int, float] = {}  # the best sentence's cosine in each passage
+    # By passage, not by its id, which is the key of one index: the hits may be of several.
+    held: dict[Passage, set[str]] = {}  # the stems of each whole passage
+    best: dict[Passage, float] = {}  # the best sentence's cosine in each passage
     for (passage, _, _), bag, cosine in zip(spans, bags, cosines, strict=True):
-        held.setdefault(passage.id, set()).update(bag)
-        best[passage.id] = max(best.get(passage.id, -1.0), cosine)
+        held.setdefault(passage, set()).update(bag)
+        best[passage] = max(best.get(passage, -1.0), cosine)
     covered = {key: coverage(idf, words) for key, words in held.items()}
 
     weighed = []
     for (passage, start, end), text, bag, cosine in zip(spans, texts, bags, cosines, strict=True):
         own = coverage(idf, bag)
-        weight = cosine + 0.5 * own + 0.3 * best[passage.id] + 0.3 * covered[passage.id]
+        weight = cosine + 0.5 * own + 0.3 * best[passage] + 0.3 * covered[passage]
         weighed.append(
             Sentence(
                 passage, passage.start + start, passage.start + end, text, bag, cosine, own, weight

@@ -270,18 +270,18 @@ class Index:
         """The sha256 of each document's file, by path."""
         return {path: known.sha256 for path, known in self._store.known().items()}
 
-    def idf(self, stems: Iterable[str]) -> Mapping[str, float]:
-        """Each stem's inverse document frequency over passages.
-
-        It is ln(1 + (N - n + 0.5) / (n + 0.5)), positive for every word (as in Lucene's BM25).
-        """
+    def frequencies(self, stems: Iterable[str]) -> tuple[int, dict[str, int]]:
+        """How many passages there are, and how many of them hold each stem."""
         total = int(str(self._store.read("SELECT count(*) FROM passages")[0][0]))
-        weights = {}
+        held = {}
         for stem in stems:
             rows = self._store.read("SELECT doc FROM vocabulary WHERE term = ?", (stem,))
-            held = int(str(rows[0][0])) if rows else 0
-            weights[stem] = math.log(1 + (total - held + 0.5) / (held + 0.5))
-        return weights
+            held[stem] = int(str(rows[0][0])) if rows else 0
+        return total, held
+
+    def idf(self, stems: Iterable[str]) -> Mapping[str, float]:
+        """Each stem's inverse document frequency over passages: see `inverse_frequency`."""
+        return inverse_frequency(*self.frequencies(stems))
 
     def as_retriever(self, k: int = 5, mode: Mode = "hybrid") -> "BaseRetriever":
         """This index as a LangChain retriever; its documents carry path, page, span and score."""
@@ -302,6 +302,13 @@ class Index:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def inverse_frequency(total: int, held: Mapping[str, int]) -> dict[str, float]:
+    """ln(1 + (N - n + 0.5) / (n + 0.5)) for each stem, always positive (as in Lucene's BM25)."""
+    return {
+        stem: math.log(1 + (total - count + 0.5) / (count + 0.5)) for stem, count in held.items()
+    }
 
 
 def folder_of(name: str | Path) -> Path:
