@@ -126,7 +126,7 @@ class TestOpening:
     def test_a_writer_that_holds_on_too_long_is_named(
         self, index: Index, docs: Path, home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("trivium.retrieval.store.BUSY_SECONDS", 0.1)
+        monkeypatch.setattr("trivium.database.BUSY_SECONDS", 0.1)
         holder = sqlite3.connect(home / "indexes" / "rivers" / FILE, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         with Index.open("rivers", embedder=WordEmbedder()) as other:

@@ -1,26 +1,23 @@
 """An index's one SQLite file: documents, passages, their FTS5 terms and their embeddings.
 
-SQLite is the truth and everything else is derived from it. WAL mode lets readers go on while a
-writer commits; every write is one short `BEGIN IMMEDIATE` transaction that leaves a whole index,
-so that kill -9 costs at most the documents of the transaction under way.
+SQLite is the truth and everything else is derived from it. Every write is one transaction that
+leaves a whole index, so that kill -9 costs at most the documents of the transaction under way.
 """
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from trivium.errors import TriviumError
+from trivium.database import Database
 from trivium.retrieval.base import Document, Passage, Vectors
 from trivium.retrieval.words import TOKENIZER
 
 FILE = "index.db"
-BUSY_SECONDS = 120
+REPAIR = "remove the index with `trivium index rm`, then add the files again"
 
 
 def _m001_initial(db: sqlite3.Connection) -> None:
@@ -104,7 +101,7 @@ class MissingEmbeddings(Exception):
         self.hashes = hashes
 
 
-class Store:
+class Store(Database):
     """The open database. Threads may share it; each waits for the other's transaction."""
 
     def __init__(self, folder: Path) -> None:
@@ -113,86 +110,7 @@ class Store:
         Raises:
             TriviumError: when it is damaged, newer than this program, or cannot be written.
         """
-        self.file = folder / FILE
-        self._lock = threading.RLock()
-        try:
-            self._db = self._connect()
-        except sqlite3.Error as error:
-            raise _failed(self.file, error) from error
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            self.file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            version = self._migrate(db)
-        except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
-                raise
-            db.close()  # a read-only disk: nobody can be writing, so no locks are needed
-            uri = f"{self.file.absolute().as_uri()}?mode=ro&immutable=1"
-            db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            db.close()
-            raise TriviumError(
-                f"{self.file} was written by a newer trivium (schema {version}, this one knows "
-                f"{len(MIGRATIONS)}); upgrade trivium"
-            )
-        db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA synchronous = NORMAL")
-        return db
-
-    def _migrate(self, db: sqlite3.Connection) -> int:
-        """Bring the schema up to date; the version it has then."""
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
-        if version >= len(MIGRATIONS):
-            return version
-        db.execute("BEGIN IMMEDIATE")
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
-        for migrate in MIGRATIONS[version:]:  # none when another process was first
-            migrate(db)
-        db.execute(f"PRAGMA user_version = {max(version, len(MIGRATIONS))}")
-        db.execute("COMMIT")
-        return max(version, len(MIGRATIONS))
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is kept, or none."""
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
-                raise _failed(self.file, error) from error
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Everything read inside is of one moment, whatever other processes store meanwhile."""
-        with self._lock:
-            if self._db.in_transaction:
-                yield
-                return
-            self._db.execute("BEGIN")  # takes its lock at the first read
-            try:
-                yield
-            finally:
-                if self._db.in_transaction:  # SQLite itself ends it after some errors
-                    self._db.execute("ROLLBACK")
-
-    def read(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._lock:
-            try:
-                return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise _failed(self.file, error) from error
+        super().__init__(folder / FILE, MIGRATIONS, REPAIR)
 
     def meta(self, key: str) -> str | None:
         rows = self.read("SELECT value FROM meta WHERE key = ?", (key,))
@@ -315,9 +233,6 @@ class Store:
                 ),
             )
 
-    def close(self) -> None:
-        self._db.close()
-
 
 def _insert(db: sqlite3.Connection, one: Parsed) -> None:
     document, known = one.document, one.known
@@ -356,21 +271,3 @@ def _touch(db: sqlite3.Connection) -> None:
         "INSERT INTO meta VALUES ('generation', '1') "
         "ON CONFLICT(key) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
     )
-
-
-def _failed(file: Path, error: sqlite3.Error) -> TriviumError:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith("SQLITE_FULL"):
-        return TriviumError(f"the disk is full: {file} keeps what it had; free space and run again")
-    if name.startswith("SQLITE_BUSY"):
-        return TriviumError(
-            f"{file} stayed locked by another process for {BUSY_SECONDS} s; wait for it and retry"
-        )
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return TriviumError(f"cannot write {file}; make it writable or set TRIVIUM_HOME")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return TriviumError(
-            f"{file} is damaged ({error}); remove the index with `trivium index rm`, then add the "
-            "files again"
-        )
-    return TriviumError(f"{file}: {error}")
