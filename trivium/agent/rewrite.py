@@ -103,11 +103,13 @@ def leans(question: str) -> bool:
 def holds(rewritten: str, question: str, said: str) -> bool:
     """Whether a rewriting may stand for `question` after a conversation that `said` this.
 
-    It must keep the question's own words of content, bring at least one word from the conversation
-    and no name or number that neither has, and not be far longer.
+    It must keep the question's own words of content and its question mark, bring at least one word
+    from the conversation and no name or number that neither has, and not be far longer.
     """
     if not rewritten or len(rewritten) > len(question) + LONGEST:
         return False
+    if question.rstrip().endswith("?") and not rewritten.endswith("?"):
+        return False  # an answer, most likely
     asked, told, new = (set(bag) for bag in stems([question, said, rewritten]))
     if any(word.lower() not in STOP_WORDS for word in _WORD.findall(question)) and not asked <= new:
         return False
