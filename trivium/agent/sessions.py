@@ -26,7 +26,7 @@ from trivium.errors import UsageError
 
 FILE = "sessions.db"
 REPAIR = "move it away to begin anew; `sqlite3 FILE .recover` saves what it still holds"
-NEWEST = 10_000
+NEWEST = 2_000
 """A search ranks this many of the newest messages that fit: common words stay quick."""
 
 _SESSION = (
@@ -251,14 +251,12 @@ class Sessions:
         """Messages that have all words of `query`, best first by BM25, over all sessions.
 
         Words are taken as they are, without operators; forms of a word are the same (Porter). Of
-        more than 10,000 messages that fit, the newest are ranked.
+        more than 2,000 messages that fit, the newest are ranked.
         """
-        words = [
-            f'"{word}"' for word in storable(query).replace("\0", " ").replace('"', " ").split()
-        ]
-        if not words:
+        plain = storable(query).replace("\0", " ").replace('"', " ")
+        match = " ".join(f'"{word}"' for word in dict.fromkeys(plain.split()))
+        if not match:
             return []
-        match = " ".join(words)
         excerpt = "SELECT snippet(words, 0, '[', ']', '…', 24) FROM words WHERE words MATCH ? "
         with self._db.snapshot():
             best = self._db.read(
