@@ -17,13 +17,16 @@ from trivium.agent.base import Limits, Proposal
 from trivium.agent.taint import mark, tainted, tells, visible
 from trivium.agent.tools.base import Run, gate_of, running
 from trivium.engines.base import ToolCall
-from trivium.errors import TriviumError
+from trivium.errors import TriviumError, UsageError
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
 TITLE = 200
 """Characters of a proposal's title."""
+
+GRACE = 1.0
+"""Seconds that a tool gets to end by itself when its time is up or the user stopped it."""
 
 
 class Executor:
@@ -43,6 +46,7 @@ class Executor:
 
         `on_start` is told of each call that was let through, with a title of one line.
         """
+        self._tools: tuple[BaseTool, ...] = ()
         self.tools = tools
         self.approvals = approvals
         self.limits = limits
@@ -50,6 +54,23 @@ class Executor:
         self._untrusted = untrusted
         self._on_start = on_start
         self._run: Run | None = None
+
+    @property
+    def tools(self) -> "Sequence[BaseTool]":
+        """What may be called.
+
+        Raises:
+            UsageError: when two are set that share a name: one could pass for the other.
+        """
+        return self._tools
+
+    @tools.setter
+    def tools(self, tools: "Sequence[BaseTool]") -> None:
+        names = [tool.name for tool in tools]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(f"two tools are named {twice[0]!r}: rename one of them")
+        self._tools = tuple(tools)
 
     def run(self, call: ToolCall) -> tuple[str, bool]:
         """The text for the model, and whether it tells of an error or a refusal. Never raises.
@@ -119,11 +140,13 @@ class Executor:
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(work,), daemon=True).start()
         try:
-            while not done.wait(min(0.1, run.left)):
+            while run.left and not done.wait(min(0.1, run.left)):
+                pass
+            # Tools that watch the clock end by themselves, with what they have.
+            if not done.wait(GRACE):
                 if run.stopped.is_set():
                     raise TriviumError(f"{tool.name} was stopped by the user")
-                if run.left == 0:
-                    raise TriviumError(f"{tool.name} did not end within {seconds:g} seconds")
+                raise TriviumError(f"{tool.name} did not end within {seconds:g} seconds")
         finally:
             run.stopped.set()
             self._run = None

@@ -25,14 +25,19 @@ _ODD = (
 
 
 def find_files(
-    paths: Sequence[str | Path], include: Sequence[str] = (), exclude: Sequence[str] = ()
+    paths: Sequence[str | Path],
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    *,
+    within: Path | None = None,
 ) -> tuple[list[Path], list[Skipped]]:
     """The files that `paths` stand for, and what was passed over with the reason.
 
     A file named directly is always taken. A folder is walked in the order of its names, without
     hidden files, without what a `.gitignore` between the repository's root and the file rules out,
     and only for files that a loader knows. `include` and `exclude` are patterns as in `.gitignore`,
-    relative to the folder; a file that `include` names need not be of a known kind.
+    relative to the folder; a file that `include` names need not be of a known kind. Links that lead
+    out of `within`, a real path, are not followed.
 
     Returns:
         Absolute paths, each real file once, in the order in which they were met.
@@ -40,7 +45,7 @@ def find_files(
     Raises:
         UsageError: for a path that does not exist.
     """
-    walk = _Walk(_spec(include) if include else None, _spec(exclude) if exclude else None)
+    walk = _Walk(_spec(include) if include else None, _spec(exclude) if exclude else None, within)
     for path in paths:
         # Not `resolve`: the user should see the names that they gave.
         start = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
@@ -107,11 +112,17 @@ def _rules_above(folder: Path) -> _Rules:
 class _Walk:
     """What has been found so far. Real paths are kept, so that links cannot lead in circles."""
 
-    def __init__(self, include: "GitIgnoreSpec | None", exclude: "GitIgnoreSpec | None") -> None:
+    def __init__(
+        self,
+        include: "GitIgnoreSpec | None",
+        exclude: "GitIgnoreSpec | None",
+        within: Path | None = None,
+    ) -> None:
         self.files: list[Path] = []
         self.skipped: list[Skipped] = []
         self._include = include
         self._exclude = exclude
+        self._within = within
         self._seen: set[str] = set()
 
     def file(self, path: Path) -> None:
@@ -163,12 +174,19 @@ class _Walk:
             if entry.name.startswith((".", "~$")) or entry.name in _HEAVY:
                 continue
             path = folder / entry.name
+            if entry.is_symlink() and self._leads_out(path):
+                continue
             try:
                 is_folder = entry.is_dir()
             except OSError:  # a link to itself; `file` says so
                 is_folder = False
             if not rules.ignore(path, is_folder) and self._wanted(root, path, is_folder):
                 yield path, is_folder
+
+    def _leads_out(self, link: Path) -> bool:
+        if self._within is None:
+            return False
+        return not Path(os.path.realpath(link)).is_relative_to(self._within)
 
     def _wanted(self, root: Path, path: Path, is_folder: bool) -> bool:
         name = path.relative_to(root).as_posix()

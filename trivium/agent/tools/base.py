@@ -42,8 +42,10 @@ def running(run: Run) -> Iterator[None]:
 
 
 def current(seconds: float) -> Run:
-    """The call in progress; outside of one, a call of that many seconds."""
-    return _current.get() or Run(time.monotonic() + seconds)
+    """The call in progress, which has this many seconds at most."""
+    deadline = time.monotonic() + seconds
+    run = _current.get()
+    return Run(min(deadline, run.deadline), run.stopped) if run else Run(deadline)
 
 
 def make(
