@@ -27,14 +27,17 @@ from trivium.engines.base import (
     TokenLogprob,
 )
 from trivium.engines.constrain import check_json, constrained, schema_grammar
-from trivium.engines.native import Context, Logits, Weights, repacks, supports_gpu, version
+from trivium.engines.digest import weights_sha256
+from trivium.engines.native import Context, Logits, Weights, build, repacks, supports_gpu, version
 from trivium.engines.placement import Placement, place
 from trivium.engines.sampler import Grammar, Sampler
+from trivium.engines.state import read_state, write_state
 from trivium.engines.templates import ChatTemplate, Part
 from trivium.engines.text import TextStream
 from trivium.errors import (
     ContextOverflow,
     SchemaViolation,
+    StateMismatch,
     TriviumError,
     Unavailable,
     UsageError,
@@ -108,17 +111,13 @@ class LlamaEngine:
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        from hashlib import file_digest
-
-        with self._path.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
         settings = {
             "context_length": self._context_length,
             "gpu_layers": self._placement.gpu_layers,
             "flash_attention": self._placement.flash_attention,
             "repacked": repacks(),
         }
-        return Fingerprint(self._name, digest, version(), settings)
+        return Fingerprint(self._name, weights_sha256(self._path), version(), settings)
 
     def count_tokens(self, request: Request) -> int:
         return len(self._prompt(request.messages, request.prompt))
@@ -167,6 +166,40 @@ class LlamaEngine:
             answers.append(self._continuation(first, after))
         return answers
 
+    def save_state(self, file: Path) -> int:
+        """Whole chunks of the last prompt; what follows them has to be decoded again anyway."""
+        self._turn += 1
+        whole = min(self._prefilled, len(self._held)) // CHUNK * CHUNK
+        if not self._context.keep(whole):
+            whole = 0
+        self._prefilled = whole
+        del self._held[whole:]
+        if whole:
+            write_state(file, self._identity, self._held, self._context.state())
+        return whole
+
+    def load_state(self, file: Path) -> int:
+        self._turn += 1
+        self._context.keep(0)
+        self._held, self._prefilled = [], 0
+        tokens, state = read_state(file, self._identity)
+        if not self._context.restore(state, len(tokens)):
+            raise StateMismatch(f"llama.cpp refuses the KV state {file}, and it was not used")
+        self._held, self._prefilled = tokens, len(tokens)
+        return len(tokens)
+
+    @property
+    def _identity(self) -> dict[str, object]:
+        """All that decides which bytes a KV cache holds for given tokens."""
+        mine = self.fingerprint
+        return {
+            "weights": mine.weights_sha256,
+            "library": mine.library,
+            "build": build(),
+            "chunk": CHUNK,
+            **mine.settings,
+        }
+
     def close(self) -> None:
         self._context.close()
         self._weights.close()
@@ -211,7 +244,7 @@ class LlamaEngine:
         logprobs: list[TokenLogprob] = []
         count = 0
         start = time.perf_counter()
-        self._prefill(tokens)
+        reused = self._prefill(tokens)
         prefilled = time.perf_counter()
         sampler = Sampler(self._weights, request.sampling, grammar)
         try:
@@ -239,7 +272,15 @@ class LlamaEngine:
             sampler.close()
         timing = Timing(prefilled - start, time.perf_counter() - prefilled)
         rest = text.finish()
-        done = Completion(text.text, finish, len(tokens), count, tuple(logprobs), timing)
+        done = Completion(
+            text.text,
+            finish,
+            len(tokens),
+            count,
+            tuple(logprobs),
+            timing,
+            reused_tokens=reused,
+        )
         yield Chunk(rest, done)
 
     def _continuation(self, first: Logits, tokens: list[int]) -> Score:
@@ -311,8 +352,11 @@ class LlamaEngine:
         room = self._context_length - used
         return room if sampling.max_tokens is None else min(room, sampling.max_tokens)
 
-    def _prefill(self, tokens: list[int]) -> None:
-        """Bring the cache to exactly `tokens`, with the logits of the last one readable."""
+    def _prefill(self, tokens: list[int]) -> int:
+        """Bring the cache to exactly `tokens`, with the logits of the last one readable.
+
+        Returns how many tokens the cache held already.
+        """
         shared = 0
         for ours, theirs in zip(self._held[: self._prefilled], tokens, strict=False):
             if ours != theirs:
@@ -327,6 +371,7 @@ class LlamaEngine:
             self._context.decode(chunk)
             self._held += chunk
         self._prefilled = len(tokens)
+        return shared
 
     def _logprob(self, row: Logprobs, token: int, top: int) -> TokenLogprob:
         """`row` holds the log-probability of every token, shape (vocabulary,)."""

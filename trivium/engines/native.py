@@ -281,6 +281,28 @@ class Context:
         self._lib.llama_memory_clear(self._memory, False)
         return length == 0
 
+    def state(self) -> npt.NDArray[np.uint8]:
+        """The sequence's keys and values as llama.cpp lays them out, a copy."""
+        size = self._lib.llama_state_seq_get_size(self.context, 0)
+        state = np.empty(size, dtype=np.uint8)
+        written = self._lib.llama_state_seq_get_data(self.context, _bytes(state), size, 0)
+        if written != size:
+            raise TriviumError(f"llama.cpp gave {written} of {size} bytes of its KV cache")
+        return state
+
+    def restore(self, state: npt.NDArray[np.uint8], length: int) -> bool:
+        """Take a `state` of `length` tokens in the place of all that is held.
+
+        False when llama.cpp refuses it; the cache is then empty.
+        """
+        self.keep(0)
+        read = self._lib.llama_state_seq_set_data(self.context, _bytes(state), len(state), 0)
+        last = int(self._lib.llama_memory_seq_pos_max(self._memory, 0))
+        if read == len(state) and last == length - 1:
+            return True
+        self.keep(0)
+        return False
+
     def logits(self) -> Logits:
         """Raw logits after the last decoded token, shape (vocabulary,), a copy."""
         return self._row(-1).copy()
@@ -305,6 +327,11 @@ def version() -> str:
     return f"llama-cpp-python {library().__version__}"
 
 
+def build() -> str:
+    """What this llama.cpp was compiled for and found here; its kernels round accordingly."""
+    return bytes(library().llama_print_system_info()).decode("utf-8", "replace").strip()
+
+
 def repacks() -> bool:
     """Whether weights may be laid out anew for the CPU's special instructions.
 
@@ -312,12 +339,16 @@ def repacks() -> bool:
     process ask for them and end it with a segmentation fault at the first use, which nothing in
     this process can find out beforehand.
     """
-    return b"AMX_INT8 = 1" not in library().llama_print_system_info()
+    return "AMX_INT8 = 1" not in build()
 
 
 def supports_gpu() -> bool:
     """Whether this build of llama.cpp can put layers on a GPU at all."""
     return bool(library().llama_supports_gpu_offload())
+
+
+def _bytes(data: npt.NDArray[np.uint8]) -> Any:
+    return data.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 def pointer(value: object) -> Any:
