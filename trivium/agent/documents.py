@@ -5,6 +5,7 @@ question may lean on the conversation, that several indexes may be asked at once
 passages become one turn of a longer prompt.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ _LARGE = (
     f'words, and write complete sentences. If they do not answer it, write "{NOT_SAID}"\n\n'
     "{text}\n\nQuestion: {question}"
 )
+
+_TAG = re.compile(r"<(?=[\s/]*passage)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,5 @@ def _passages(read: Sequence[Hit], question: str) -> Request:
 
 
 def _quoted(number: int, hit: Hit) -> str:
-    """A passage between tags that its own text cannot close."""
-    text = hit.passage.text.replace("</passage", "<\\/passage")
-    return f'<passage id="{number}">\n{text}\n</passage>'
+    """A passage between tags that its own text can neither close nor open."""
+    return f'<passage id="{number}">\n{_TAG.sub("&lt;", hit.passage.text)}\n</passage>'

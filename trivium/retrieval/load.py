@@ -107,11 +107,15 @@ def load(path: Path, max_bytes: int = MAX_BYTES) -> Document:
         LoadError: when it cannot be read, is larger than `max_bytes`, or holds no text.
     """
     path = path.absolute()
-    return load_bytes(str(path), _read(path, max_bytes))
+    return load_bytes(str(path), read_bytes(path, max_bytes))
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
-    """The bytes of a regular file: a FIFO would block for ever, a device has no end."""
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The bytes of a regular file: a FIFO would block for ever, a device has no end.
+
+    Raises:
+        LoadError: when it cannot be read, or is larger than `max_bytes`.
+    """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         with open(os.open(path, flags), "rb") as file:  # noqa: PTH123
