@@ -123,3 +123,25 @@ def chat(*pieces: str, finish: str = "stop", usage: bool = True) -> list[Any]:
         count = {"prompt_tokens": 11, "completion_tokens": len(pieces)}
         events.append({"choices": [], "usage": count})
     return [*events, "[DONE]"]
+
+
+def delta(**fields: Any) -> Any:
+    """One event of a streamed chat answer."""
+    return {"choices": [{"delta": fields}]}
+
+
+def fragment(index: int | None, *, id: str = "", name: str = "", arguments: str = "") -> Any:
+    """One event with a piece of a tool call; what is empty is left out, as servers do."""
+    function = {k: v for k, v in {"name": name, "arguments": arguments}.items() if v}
+    place = {k: v for k, v in {"index": index, "id": id}.items() if v not in (None, "")}
+    return delta(tool_calls=[{**place, "type": "function", "function": function}])
+
+
+def ended(finish: str = "tool_calls", tokens: int = 5) -> list[Any]:
+    """The end of a streamed chat answer."""
+    usage = {"prompt_tokens": 11, "completion_tokens": tokens}
+    return [
+        {"choices": [{"delta": {}, "finish_reason": finish}]},
+        {"choices": [], "usage": usage},
+        "[DONE]",
+    ]

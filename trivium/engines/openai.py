@@ -15,7 +15,6 @@ from trivium.engines.base import (
     Completion,
     Fingerprint,
     Finish,
-    Message,
     Request,
     Score,
     ScoreRequest,
@@ -23,6 +22,7 @@ from trivium.engines.base import (
     TokenLogprob,
 )
 from trivium.engines.constrain import check_json, constrained
+from trivium.engines.openai_wire import CallReader, check_request, tool_fields, turns
 from trivium.engines.server import Server, overflow
 from trivium.engines.transport import Event, Refused
 from trivium.errors import ContextOverflow, Unavailable, UsageError
@@ -69,7 +69,8 @@ class OpenAIEngine:
 
     @property
     def sees_images(self) -> bool:
-        return False
+        """What llama.cpp's server says of itself; others are believed to, until they refuse."""
+        return self._server.sees_images
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
@@ -80,11 +81,11 @@ class OpenAIEngine:
 
     def count_tokens(self, request: Request) -> int:
         """Exact with vLLM and llama.cpp's server; elsewhere an estimate that is rather too high."""
-        count = self._server.count(request.messages, request.prompt)
+        count = self._server.count(request)
         return self._server.estimate(request) if count is None else count
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """Constrained output arrives in one chunk, after it has been checked."""
+        """Constrained output arrives in one chunk and calls in the last, once they are checked."""
         whole = constrained(request)
         body = self._body(request)
         return self._answer(request, body, begun=(lambda _: False) if whole else _says_something)
@@ -122,7 +123,10 @@ class OpenAIEngine:
             raise UsageError(
                 f"{self._name} takes no GBNF grammar; use a JSON Schema, or a model in this process"
             )
+        check_request(request)
         server, sampling = self._server, request.sampling
+        if any(message.images for message in request.messages) and not server.sees_images:
+            raise UsageError(f"{self._name} takes no images; choose a model that sees")
         body: Event = {
             "model": server.model,
             "stream": True,
@@ -130,7 +134,7 @@ class OpenAIEngine:
             **server.sampling(sampling),
         }
         if request.messages:
-            body["messages"] = _turns(request.messages)
+            body |= {"messages": turns(request.messages), **tool_fields(request)}
         else:
             body["prompt"] = request.prompt
         if sampling.stop:
@@ -152,7 +156,7 @@ class OpenAIEngine:
     def _limit(self, request: Request) -> int | None:
         """Tokens that may be written: what is asked for, as far as the context has room."""
         wanted = request.sampling.max_tokens
-        count = self._server.count(request.messages, request.prompt)
+        count = self._server.count(request)
         if count is not None:
             room = self.context_length - count
             if room <= 0:
@@ -173,15 +177,14 @@ class OpenAIEngine:
         held = ""
         try:
             for event in self._server.events(path, body, begun):
-                text = reader.take(event)
-                if not text:
-                    continue
-                if first == start:
+                text, thinking = reader.take(event)
+                if first == start and reader.begun:
                     first = time.perf_counter()
                 if request.schema is not None:
                     held += text
-                else:
-                    yield Chunk(text)
+                    text = ""
+                if text or thinking:
+                    yield Chunk(text, thinking=thinking)
         except Refused as refusal:
             self._server.translate(refusal, request)
         timing = Timing(first - start, time.perf_counter() - first)
@@ -202,56 +205,73 @@ class _Reader:
     """Puts a completion together from the events of its stream."""
 
     def __init__(self, request: Request) -> None:
-        self._chat = bool(request.messages)
+        self._request = request
         self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls = CallReader()
         self._logprobs: list[TokenLogprob] = []
         self._reason: str | None = None
         self._usage: Mapping[str, Any] = {}
         self._pieces = 0
 
-    def take(self, event: Event) -> str:
-        """Read one event; return the text it adds."""
+    @property
+    def begun(self) -> bool:
+        """Whether the model has written anything yet."""
+        return self._pieces > 0
+
+    def take(self, event: Event) -> tuple[str, str]:
+        """Read one event; return the text and the thinking that it adds."""
         self._usage = event.get("usage") or self._usage
         choice = next(iter(event.get("choices") or []), None)
         if choice is None:
-            return ""
+            return "", ""
         self._reason = choice.get("finish_reason") or self._reason
-        text = _text_of(choice)
-        if text:
-            self._text.append(text)
-            self._pieces += 1
+        text, thinking = _text_of(choice), _thinking_of(choice)
+        calls = (choice.get("delta") or {}).get("tool_calls") or []
+        self._text.append(text)
+        self._thinking.append(thinking)
+        self._calls.take(calls)
+        self._pieces += bool(text or thinking or calls)
         found = choice.get("logprobs") or {}
-        self._logprobs += _chat_logprobs(found) if self._chat else _plain_logprobs(found)
-        return text
+        chat = bool(self._request.messages)
+        self._logprobs += _chat_logprobs(found) if chat else _plain_logprobs(found)
+        return text, thinking
 
     def completion(self, timing: Timing, count: Callable[[], int]) -> Completion:
         """The finished answer. `count` is asked where the server reports no usage."""
-        if self._reason not in (None, "stop", "length"):
+        if self._reason not in (None, "stop", "length", "tool_calls"):
             raise Unavailable(f"the server withheld its answer: {self._reason}")
         finish: Finish = "length" if self._reason == "length" else "stop"
         text = "".join(self._text)
         prompt = self._usage.get("prompt_tokens")
         written = self._usage.get("completion_tokens")
+        tokens = len(self._logprobs) or self._pieces if written is None else int(written)
         return Completion(
             text,
             finish,
             count() if prompt is None else int(prompt),
-            len(self._logprobs) or self._pieces if written is None else int(written),
+            tokens,
             tuple(_without_end(self._logprobs, text)),
             timing,
+            self._calls.calls(self._request, finish, tokens),
+            "".join(self._thinking),
+            int((self._usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
         )
 
 
 def _says_something(event: Event) -> bool:
-    return any(_text_of(choice) for choice in event.get("choices") or [])
+    """Whether an event has what a stream passes on at once; fragments of calls wait."""
+    return any(_text_of(choice) or _thinking_of(choice) for choice in event.get("choices") or [])
 
 
 def _text_of(choice: Mapping[str, Any]) -> str:
     return (choice.get("delta") or {}).get("content") or choice.get("text") or ""
 
 
-def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+def _thinking_of(choice: Mapping[str, Any]) -> str:
+    """Newer servers call it `reasoning`, others `reasoning_content`, and some send both."""
+    delta = choice.get("delta") or {}
+    return delta.get("reasoning") or delta.get("reasoning_content") or ""
 
 
 def _chat_logprobs(found: Mapping[str, Any]) -> list[TokenLogprob]:

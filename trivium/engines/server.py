@@ -1,28 +1,33 @@
 """What a model server is and can do: its model, its context, its way to count and to score."""
 
+import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NoReturn
 from urllib.parse import unquote, urldefrag
 
 from trivium.engines.base import (
-    Message,
     Request,
     Sampling,
     Score,
     ScoreRequest,
     TokenLogprob,
 )
+from trivium.engines.openai_wire import tool_fields, turns
 from trivium.engines.transport import Event, Refused, Transport
 from trivium.errors import ContextOverflow, Unavailable, UsageError
 
 UNKNOWN_CONTEXT = 131_072
 """Tokens assumed where a server does not tell its context; its own refusal has the last word."""
 
+IMAGE_TOKENS = 1600
+"""A generous guess for one picture: vision models spend some 250 to 1600 on a megapixel."""
+
 _BUSY = {408, 429, 500, 502, 503, 504}  # any other refusal means that the end point is not there
+_PICTURES = re.compile(r"\b(?:image|multi-?modal|vision|mmproj)", re.IGNORECASE)
 _OVERFLOW = re.compile(r"context|too long|too many tokens", re.IGNORECASE)
 _LIMIT = re.compile(r"(?:context (?:length|size|window)|n_ctx)\D{0,40}?(\d+)", re.IGNORECASE)
 _NEEDED = (
@@ -151,35 +156,49 @@ class Server:
     def events(self, path: str, body: Event, begun: Callable[[Event], bool]) -> Iterator[Event]:
         return self._transport.events(path, body, begun)
 
-    def count(self, messages: Sequence[Message], prompt: str) -> int | None:
-        """Tokens of the rendered prompt, None where the server cannot count them."""
-        if self._told_context is None:
+    @property
+    def sees_images(self) -> bool:
+        """False where the server says so; most do not tell before they are asked."""
+        return bool((self._props.get("modalities") or {}).get("vision", True))
+
+    def count(self, request: Request) -> int | None:
+        """Tokens of the rendered prompt, None where the server cannot count them.
+
+        No server counts an image's tokens beforehand.
+        """
+        if self._told_context is None or any(message.images for message in request.messages):
             return None
-        tokens = self._tokens(messages, prompt)
+        tokens = self._tokens(request)
         return None if tokens is None else len(tokens)
 
     def estimate(self, request: Request) -> int:
         """An upper guess: a token for every three bytes, and some for the template."""
         texts = [message.content for message in request.messages] or [request.prompt]
-        return sum(len(text.encode("utf-8", "replace")) // 3 + 8 for text in texts)
+        texts += [
+            json.dumps(dict(call.arguments), ensure_ascii=False) + call.name
+            for message in request.messages
+            for call in message.tool_calls
+        ]
+        texts += [json.dumps(tool) for tool in tool_fields(request).get("tools", ())]
+        images = sum(len(message.images) for message in request.messages)
+        words = sum(len(text.encode("utf-8", "replace")) // 3 + 8 for text in texts)
+        return words + IMAGE_TOKENS * images
 
-    def _tokens(
-        self, messages: Sequence[Message], prompt: str, *, special: bool = True
-    ) -> list[int] | None:
+    def _tokens(self, request: Request, *, special: bool = True) -> list[int] | None:
         """Token ids by /tokenize at the server's root; `special` adds the model's own."""
-        turns = [{"role": m.role, "content": m.content} for m in messages]
+        chat = {"messages": turns(request.messages), **tool_fields(request)}
+        prompt = request.prompt
         body: Event
         if self._props:
-            if messages:
-                rendered = self._optional(
-                    lambda: self._transport.post("//apply-template", {"messages": turns})
-                )
+            if request.messages:
+                rendered = self._optional(lambda: self._transport.post("//apply-template", chat))
                 if not isinstance(rendered, dict) or "prompt" not in rendered:
                     return None
                 prompt = rendered["prompt"]
             body = {"content": prompt, "add_special": special, "parse_special": True}
-        elif messages:
-            body = {"model": self.model, "messages": turns, "add_generation_prompt": True}
+        elif request.messages:
+            chat.pop("tool_choice", None)  # /tokenize knows the tools alone
+            body = {"model": self.model, **chat, "add_generation_prompt": True}
         else:
             body = {"model": self.model, "prompt": prompt, "add_special_tokens": special}
         answer = self._optional(lambda: self._transport.post("//tokenize", body))
@@ -196,8 +215,11 @@ class Server:
             return None
 
     def translate(self, refusal: Refused, request: Request) -> NoReturn:
-        """Raise what a refusal means: a prompt that does not fit, or what the server says."""
+        """Raise what a refusal means: no fit, no eyes for images, or what the server says."""
         if refusal.status not in (200, 400, 413) or not _OVERFLOW.search(refusal.detail):
+            seen = any(message.images for message in request.messages)
+            if seen and _PICTURES.search(refusal.detail):
+                raise UsageError(f"{self._url} refuses the images: {refusal.detail}") from refusal
             raise refusal
         body = refusal.body if isinstance(refusal.body, dict) else {}
         inner = body.get("error")
@@ -218,8 +240,8 @@ class Server:
         """
         if not request.continuation:
             return Score(0.0, (), greedy=True)
-        before = self._tokens(request.messages, request.prompt)
-        after = self._tokens((), request.continuation, special=False)
+        before = self._tokens(Request(request.messages, request.prompt))
+        after = self._tokens(Request(prompt=request.continuation), special=False)
         if before is None or after is None:
             raise Unavailable(
                 f"{self._url} cannot score: it does not tokenize (vLLM and local models do)"
