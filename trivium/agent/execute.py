@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trivium.agent.approval import Approvals
 from trivium.agent.base import Limits, Proposal
 from trivium.agent.taint import mark, tainted, tells, visible
-from trivium.agent.tools.base import Run, gate_of, running
+from trivium.agent.tools.base import BUILTIN, Run, gate_of, running
 from trivium.engines.base import ToolCall
 from trivium.errors import TriviumError, UsageError
 
@@ -44,6 +44,8 @@ class Executor:
     ) -> None:
         """`trusted` gives the user's own messages, `untrusted` all other text that was read.
 
+        What tools that are not built in say of themselves is untrusted as well.
+
         `on_start` is told of each call that was let through, with a title of one line.
         """
         self._tools: tuple[BaseTool, ...] = ()
@@ -71,6 +73,7 @@ class Executor:
         if twice:
             raise UsageError(f"two tools are named {twice[0]!r}: rename one of them")
         self._tools = tuple(tools)
+        self._described = [_description(tool) for tool in tools if not _is_builtin(tool)]
 
     def run(self, call: ToolCall) -> tuple[str, bool]:
         """The text for the model, and whether it tells of an error or a refusal. Never raises.
@@ -118,7 +121,7 @@ class Executor:
             title if len(title) <= TITLE else title[: TITLE - 1] + "…",
             visible(preview.detail),
             preview.pattern,
-            tainted(arguments, self._trusted(), self._untrusted()),
+            tainted(arguments, self._trusted(), [*self._untrusted(), *self._described]),
         )
 
     def _finished(self, tool: "BaseTool", arguments: Mapping[str, Any]) -> str:
@@ -163,6 +166,15 @@ class Executor:
         cut = len(text) - head - tail
         note = f"\n[… {cut:,} of {len(text):,} characters left out …]\n"
         return text[:head] + note + text[len(text) - tail :]
+
+
+def _is_builtin(tool: "BaseTool") -> bool:
+    return (tool.metadata or {}).get(BUILTIN) is True
+
+
+def _description(tool: "BaseTool") -> str:
+    """What a tool tells the model of itself, which may ask for more than the user did."""
+    return f"{tool.description}\n{json.dumps(tool.args, ensure_ascii=False, default=str)}"
 
 
 class _Failed(Exception):

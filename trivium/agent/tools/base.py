@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
 
+BUILTIN = "builtin"
+"""In the metadata of a tool whose description was written here, so that it may be trusted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A call in progress: when it has to end (of `time.monotonic`), and whether it was stopped."""
@@ -62,7 +66,7 @@ def make(
         function,
         name=name or function.__name__,
         description=description,
-        metadata={"gate": Gate(effect, preview)},
+        metadata={"gate": Gate(effect, preview), BUILTIN: True},
     )
 
 

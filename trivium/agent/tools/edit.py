@@ -27,7 +27,7 @@ def editing_tools(workspace: Workspace) -> "list[BaseTool]":
         path: File, content: Annotated[str, Field(description="All that the file shall hold")]
     ) -> str:
         workspace.write(path, _encoded(content))
-        return f"wrote {len(content)} characters to {path}"
+        return f"done: {len(content)} characters"
 
     def patch_file(
         path: File,
@@ -35,7 +35,7 @@ def editing_tools(workspace: Workspace) -> "list[BaseTool]":
         new_text: Annotated[str, Field(description="Text that replaces it")],
     ) -> str:
         workspace.write(path, _encoded(_patched(workspace, path, old_text, new_text)[1]))
-        return f"changed {path}"
+        return "done"
 
     def preview_write(arguments: Mapping[str, object]) -> Preview:
         path, content = str(arguments["path"]), str(arguments["content"])
