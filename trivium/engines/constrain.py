@@ -6,6 +6,7 @@ text anywhere. So whatever wrote the text, it is checked again before anybody se
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,18 @@ _LONGEST_REPEAT = 500
 """Repetitions that the converter may spell out: it nests them, and thousands end the process."""
 
 
+_GBNF_PARTS = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|\{[0-9,]*\}|([A-Za-z0-9-]+)')
+"""Literals, character classes, counts; what else is spelt in letters names a rule."""
+
+
+_ANY = ["object", "array", "string", "number", "boolean", "null"]
+_SHAPING = frozenset(
+    "type $ref anyOf oneOf allOf const enum properties additionalProperties items prefixItems "
+    "pattern format".split()
+)
+"""Keywords that tell the converter what kind of value a schema allows."""
+
+
 def constrained(request: Request) -> bool:
     """Whether the request's output must keep a schema or a grammar.
 
@@ -33,7 +46,7 @@ def constrained(request: Request) -> bool:
     if request.schema is not None and request.grammar is not None:
         raise UsageError("a request takes a JSON Schema or a grammar, not both")
     if request.schema is not None:
-        _validator(request.schema)
+        validator(request.schema)
     return request.schema is not None or request.grammar is not None
 
 
@@ -45,7 +58,7 @@ def schema_grammar(schema: Mapping[str, object]) -> str:
     """
     from trivium.engines.native import library
 
-    _validator(schema)
+    validator(schema)
     library()  # sets up how its threads wait, which the first import decides
     from llama_cpp.llama_grammar import json_schema_to_gbnf
 
@@ -60,14 +73,17 @@ def schema_grammar(schema: Mapping[str, object]) -> str:
     return gbnf.replace(_THEIR_CHAR, _JSON_CHAR)
 
 
+def prefixed(gbnf: str, prefix: str) -> str:
+    """`gbnf` with `prefix` before the name of every rule, so that grammars can be joined."""
+    return _GBNF_PARTS.sub(lambda part: f"{prefix}{part[1]}" if part[1] else part[0], gbnf)
+
+
 def check_json(text: str, schema: Mapping[str, object], finish: Finish, tokens: int) -> None:
     """Prove that a finished text of `tokens` tokens is a JSON document of `schema`.
 
     Raises:
         SchemaViolation: naming the first place that breaks it.
     """
-    from referencing.exceptions import Unresolvable
-
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except ValueError as error:
@@ -78,17 +94,33 @@ def check_json(text: str, schema: Mapping[str, object], finish: Finish, tokens: 
         raise SchemaViolation(f"the output is not JSON: {error}") from error
     except RecursionError as error:
         raise SchemaViolation("the output is JSON nested too deeply to read") from error
+    check_value(value, schema, "the output")
+
+
+def check_value(value: Any, schema: Mapping[str, object], what: str) -> None:
+    """Prove that `value`, which errors call `what`, keeps `schema`.
+
+    Raises:
+        SchemaViolation: naming the first place that breaks it.
+    """
+    from referencing.exceptions import Unresolvable
+
     try:
-        problem = next(_validator(schema).iter_errors(value), None)
+        problem = next(validator(schema).iter_errors(value), None)
     except Unresolvable as error:
         raise UsageError(f'the JSON Schema has a "$ref" that leads nowhere: {error}') from error
     if problem is not None:
         raise SchemaViolation(
-            f"the output breaks its schema at {problem.json_path}: {_short(problem.message)}"
+            f"{what} breaks its schema at {problem.json_path}: {_short(problem.message)}"
         )
 
 
-def _validator(schema: Mapping[str, object]) -> "Validator":
+def validator(schema: Mapping[str, object]) -> "Validator":
+    """A checker of values against `schema`.
+
+    Raises:
+        UsageError: when the schema is none.
+    """
     from jsonschema import SchemaError
     from jsonschema.validators import validator_for
     from referencing import Registry
@@ -105,18 +137,35 @@ def _validator(schema: Mapping[str, object]) -> "Validator":
 
 
 def _within_reach(schema: Any) -> Any:
-    """The schema without upper bounds that no grammar should count to; `check_json` does."""
+    """The schema as the converter can take it; what is left out here, `check_value` sees to.
+
+    That is: upper bounds that no grammar should count to and patterns without both anchors. A
+    schema that allows every value says so by its types, which the converter takes for an object.
+    """
     if isinstance(schema, list):
         return [_within_reach(part) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    return {
-        key: value if key in ("const", "enum", "default", "examples") else _within_reach(value)
-        for key, value in schema.items()
-        if not (
-            key in ("maxLength", "maxItems") and isinstance(value, int) and value > _LONGEST_REPEAT
-        )
+    reached = {
+        key: _reached(key, value) for key, value in schema.items() if not _beyond(key, value)
     }
+    return reached if reached.keys() & _SHAPING else {**reached, "type": _ANY}
+
+
+def _reached(key: str, value: Any) -> Any:
+    if key in ("const", "enum", "default", "examples"):
+        return value
+    if key in ("properties", "$defs", "definitions") and isinstance(value, Mapping):
+        return {name: _within_reach(part) for name, part in value.items()}
+    return _within_reach(value)
+
+
+def _beyond(key: str, value: Any) -> bool:
+    if key in ("maxLength", "maxItems"):
+        return isinstance(value, int) and value > _LONGEST_REPEAT
+    if key == "pattern" and isinstance(value, str):
+        return not (value.startswith("^") and value.endswith("$"))
+    return False
 
 
 def _no_constant(name: str) -> object:
