@@ -8,10 +8,11 @@ and every other field of `Sampling` in a call; what is not known is an error, ne
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, fields, replace
 from operator import itemgetter
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import (
@@ -39,7 +40,7 @@ from trivium.agent.messages import (
     to_tool,
     usage_of,
 )
-from trivium.engines.base import Chunk, Completion, Engine, Request, Sampling
+from trivium.engines.base import Chunk, Completion, Engine, Request, Resumable, Sampling
 from trivium.errors import TriviumError, UsageError
 
 __all__ = ["Cancelled", "ChatEngine", "to_messages"]
@@ -47,6 +48,8 @@ __all__ = ["Cancelled", "ChatEngine", "to_messages"]
 _KNOBS = frozenset(field.name for field in fields(Sampling))
 _ELSEWHERE = ("timeout", "max_retries", "api_key")
 """LangChain's usual parameters that a loaded engine has settled already."""
+
+_TURNS: WeakKeyDictionary[Engine, threading.RLock] = WeakKeyDictionary()
 
 Schema = dict[str, Any] | type
 Method = Literal["function_calling", "json_schema", "json_mode"]
@@ -140,12 +143,13 @@ class ChatEngine(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         request = self._request(messages, stop, kwargs)
-        if self.cancel is None:  # a whole answer may be asked for again after a lost connection
-            (completion,) = self.engine.generate([request])
-        else:
-            *_, last = self._chunks(request)
-            assert last.completion is not None
-            completion = last.completion
+        with _turn(self.engine):
+            if self.cancel is None:  # a whole answer may be asked for again after a lost connection
+                (completion,) = self.engine.generate([request])
+            else:
+                *_, last = self._chunks(request)
+                assert last.completion is not None
+                completion = last.completion
         self._tell(completion)
         message = to_message(completion, self.engine)
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -246,9 +250,15 @@ class ChatEngine(BaseChatModel):
     def _chunks(self, request: Request) -> Generator[Chunk, None, None]:
         """The engine's stream, ended as soon as `cancel` is set or nobody reads on."""
         self._check_cancelled()
-        stream = self.engine.stream(request)
+        turn = _turn(self.engine)
+        with turn:
+            stream = self.engine.stream(request)
         try:
-            for chunk in stream:
+            while True:
+                with turn:
+                    chunk = next(stream, None)
+                if chunk is None:
+                    return
                 self._check_cancelled()
                 yield chunk
         finally:
@@ -262,6 +272,19 @@ class ChatEngine(BaseChatModel):
     def _tell(self, completion: Completion) -> None:
         if self.on_completion is not None:
             self.on_completion(completion)
+
+
+def _turn(engine: Engine) -> AbstractContextManager[object]:
+    """Held while an engine works, as LangChain's `batch` and async calls come from many threads.
+
+    An engine with a KV cache of its own answers one request at a time; servers answer many. A
+    stream gives its turn back after every piece, so that a reader may ask something in between.
+    """
+    return (
+        _TURNS.setdefault(engine, threading.RLock())
+        if isinstance(engine, Resumable)
+        else nullcontext()
+    )
 
 
 def _resampled(sampling: Sampling, knobs: Mapping[str, Any]) -> Sampling:
