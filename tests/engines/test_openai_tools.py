@@ -219,11 +219,11 @@ def test_a_demanded_call(server: FakeServer, engine: OpenAIEngine) -> None:
     [
         (replace(ASK, schema={"type": "object"}), "tools, or a JSON Schema"),
         (replace(ASK, messages=(), prompt="2 + 3"), "tools need a conversation"),
-        (replace(ASK, tools=(ADD, ADD)), "two tools have the same name: add, add"),
-        (replace(ASK, tool_choice="sub"), "no tool is named sub; there are add, now"),
+        (replace(ASK, tools=(ADD, ADD)), "two tools are called add"),
+        (replace(ASK, tool_choice="sub"), "tool_choice is sub, which is none of add, now"),
         (
             replace(ASK, tools=(Tool("odd", "", {"type": "thing"}),)),
-            r"the tool odd has no usable parameters: the JSON Schema is not valid at \$\.type",
+            r"the tool odd has unusable parameters: the JSON Schema is not valid at \$\.type",
         ),
         (Request((Message("system", "Look", images=(PNG,)),)), "images belong to a user's turn"),
     ],

@@ -11,36 +11,22 @@ from typing import Any
 from uuid import uuid4
 
 from trivium.engines.base import Finish, Image, Message, Request, Tool, ToolCall
-from trivium.engines.constrain import check_json, constrained
+from trivium.engines.constrain import check_json
+from trivium.engines.tools import check_tools
 from trivium.errors import SchemaViolation, UsageError
 
 Object = dict[str, Any]
 
 
 def check_request(request: Request) -> None:
-    """Refuse what cannot be meant: tools beside other constraints, images outside a user's turn.
+    """Refuse what cannot be meant: images outside a user's turn, tools that cannot be offered.
 
     Raises:
         UsageError: naming what is wrong.
     """
     if any(message.images and message.role != "user" for message in request.messages):
         raise UsageError("images belong to a user's turn")
-    if not request.tools:
-        return
-    if request.schema is not None or request.grammar is not None:
-        raise UsageError("a request takes tools, or a JSON Schema or a grammar, not both")
-    if not request.messages:
-        raise UsageError("tools need a conversation, not a raw prompt")
-    names = [tool.name for tool in request.tools]
-    if len(set(names)) < len(names):
-        raise UsageError(f"two tools have the same name: {', '.join(sorted(names))}")
-    for tool in request.tools:
-        try:
-            constrained(Request(schema=tool.parameters))
-        except UsageError as error:
-            raise UsageError(f"the tool {tool.name} has no usable parameters: {error}") from error
-    if request.tool_choice not in ("auto", "none", "required", *names):
-        raise UsageError(f"no tool is named {request.tool_choice}; there are {', '.join(names)}")
+    check_tools(request)
 
 
 def turns(messages: Sequence[Message]) -> list[Object]:
