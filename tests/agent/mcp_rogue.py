@@ -49,7 +49,8 @@ def call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     if name == "sleeps":
         time.sleep(1)
     if name == "dies":
-        print("out of\x1b[31m luck", file=sys.stderr, flush=True)
+        sys.stderr.write("out of\x1b[31m luck\n")
+        sys.stderr.flush()
         os._exit(3)
     if name == "floods":
         while True:
@@ -81,9 +82,10 @@ if MODE == "silent":
 if MODE == "crash":
     sys.exit("cannot find \x1b[1mmy key")
 if MODE == "garbage":
-    print("hello \x1b[31mthis is no protocol\n" * 5, flush=True)
+    sys.stdout.write("hello \x1b[31mthis is no protocol\n" * 5)
 for line in sys.stdin:
     asked = json.loads(line)
     if "id" in asked:
         result = answer(asked["method"], asked.get("params") or {})
-        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}), flush=True)
+        sys.stdout.write(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}) + "\n")
+        sys.stdout.flush()
