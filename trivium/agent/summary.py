@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from trivium.agent.base import Node
 from trivium.engines.base import Completion, Engine, Message, Request, Sampling
