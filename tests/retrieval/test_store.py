@@ -1,19 +1,17 @@
 """The SQLite file: its schema, its transactions, and what it says when it cannot."""
 
 import hashlib
-import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.nobody import nobody
 from trivium.errors import TriviumError
 from trivium.retrieval.base import Document, Passage
 from trivium.retrieval.store import FILE, MIGRATIONS, Known, MissingEmbeddings, Parsed, Root, Store
@@ -238,15 +236,3 @@ class TestBadDays:
                 with pytest.raises(TriviumError, match=r"cannot write .*index\.db"):
                     again.drop(["/a"])
             Path(name).chmod(0o755)
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """As a user without rights: root may write everywhere."""
-    me = os.geteuid()
-    if me == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(me)

@@ -217,7 +217,7 @@ def _heading(node: "Node", session: str = "") -> "Text":
 
     from trivium.agent.export import when
 
-    text = Text(f"[{node.id}] ", "cyan")
+    text = Text().append(f"[{node.id}] ", "cyan")
     text.append(f"{session} " if session else "", "bold")
     text.append(node.role, "" if session else "bold")
     text.append(f"  {when(node.created)}", "dim")
