@@ -7,7 +7,10 @@ always go through the same batches.
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +21,24 @@ from trivium.engines.base import (
     Completion,
     Fingerprint,
     Finish,
-    Message,
     Request,
     Sampling,
     Score,
     ScoreRequest,
     Timing,
     TokenLogprob,
+    ToolCall,
 )
 from trivium.engines.constrain import check_json, constrained, schema_grammar
 from trivium.engines.digest import weights_sha256
 from trivium.engines.native import Context, Logits, Weights, build, repacks, supports_gpu, version
+from trivium.engines.output import Output
 from trivium.engines.placement import Placement, place
+from trivium.engines.rendering import Prompt, Renderer
 from trivium.engines.sampler import Grammar, Sampler
 from trivium.engines.state import read_state, write_state
-from trivium.engines.templates import ChatTemplate, Part
-from trivium.engines.text import TextStream
+from trivium.engines.text import ThinkingStream
+from trivium.engines.tools import Calls, check_tools
 from trivium.errors import (
     ContextOverflow,
     SchemaViolation,
@@ -50,6 +55,41 @@ SINGLY = 16  # up to so many tokens are decoded one by one, as they would have b
 
 
 Logprobs = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A request on its way: its rendered prompt, and what its answer has to keep.
+
+    `gbnf` rules the answer from its beginning, `calls` from where one begins.
+    """
+
+    prompt: Prompt
+    request: Request
+    gbnf: str | None = None
+    calls: Calls | None = None
+
+    def output(self) -> Output:
+        """Where the answer goes. A grammar leaves thinking only to a template that opened it."""
+        splits = bool(self.request.messages) and (self.gbnf is None or self.prompt.thinking)
+        thinking = ThinkingStream(opened=self.prompt.thinking) if splits else None
+        return Output(self.request.sampling.stop, thinking=thinking, calls=self.calls)
+
+    def read_calls(self, output: Output, written: "_Written") -> tuple[ToolCall, ...]:
+        """The calls that were made, each valid; see `Calls.read`."""
+        if self.calls is None or (output.call is None and self.gbnf is None):
+            return ()
+        seed = sha256(np.asarray(self.prompt.tokens).data).hexdigest()
+        return self.calls.read(output.call or "", written.finish, written.tokens, seed)
+
+
+@dataclass(slots=True)
+class _Written:
+    """How far an answer has got."""
+
+    tokens: int = 0
+    finish: Finish = "length"
+    logprobs: list[TokenLogprob] = field(default_factory=list)
 
 
 class LlamaEngine:
@@ -89,6 +129,7 @@ class LlamaEngine:
         except BaseException:
             self._weights.close()
             raise
+        self._renderer = Renderer(self._weights, self._name)
         self._held: list[int] = []  # tokens whose keys and values are in the cache
         self._prefilled = 0  # how many of them were decoded in whole chunks
         self._turn = 0  # counts requests, so that an overtaken stream notices
@@ -120,7 +161,8 @@ class LlamaEngine:
         return Fingerprint(self._name, weights_sha256(self._path), version(), settings)
 
     def count_tokens(self, request: Request) -> int:
-        return len(self._prompt(request.messages, request.prompt))
+        prompt = self._renderer.prompt(request.messages, request.prompt, request.tools)
+        return len(prompt.tokens)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         answers = []
@@ -131,16 +173,24 @@ class LlamaEngine:
         return answers
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """Constrained output arrives in one chunk, after it has been checked.
+        """Constrained output arrives in one chunk, after it has been checked; so do tool calls.
 
-        Log-probabilities are the model's own: before temperature, penalties and constraints.
+        The text before a call streams. Log-probabilities are the model's own: before temperature,
+        penalties and constraints.
         """
         whole = constrained(request)
-        tokens = self._fitting(self._prompt(request.messages, request.prompt), 0)
-        if not whole:
-            return self._answer(tokens, request, None)
-        gbnf = request.grammar or schema_grammar(request.schema or {})
-        return self._checked(tokens, request, gbnf)
+        check_tools(request)
+        prompt = self._renderer.prompt(request.messages, request.prompt, request.tools)
+        self._fitting(prompt.tokens, 0)
+        gbnf: str | None
+        if whole:
+            gbnf = request.grammar or schema_grammar(request.schema or {})
+            return self._checked(_Task(prompt, request, gbnf))
+        if not request.tools:
+            return self._answer(_Task(prompt, request))
+        calls = Calls(self._renderer.tool_format, request.tools, request.tool_choice)
+        gbnf = calls.grammar() if calls.required else None
+        return self._answer(_Task(prompt, request, gbnf, calls))
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """One pass a request; a prompt that the request before had too is not decoded again.
@@ -153,7 +203,7 @@ class LlamaEngine:
         seen: list[int] | None = None
         first: Logits | None = None
         for request in requests:
-            tokens = self._prompt(request.messages, request.prompt)
+            tokens = self._renderer.prompt(request.messages, request.prompt).tokens
             after = self._weights.tokenize_inside(request.continuation, special=False)
             self._fitting(tokens, len(after))
             if not tokens:
@@ -204,20 +254,16 @@ class LlamaEngine:
         self._context.close()
         self._weights.close()
 
-    def _checked(self, tokens: list[int], request: Request, gbnf: str) -> Iterator[Chunk]:
+    def _checked(self, task: _Task) -> Iterator[Chunk]:
         """The whole constrained answer, or an error instead of it."""
-        grammar = Grammar(self._weights, gbnf)
-        try:
-            *_, last = self._answer(tokens, request, grammar)
-        finally:
-            grammar.close()
+        *_, last = self._answer(task)
         done = last.completion
         assert done is not None
-        if request.schema is not None:
-            check_json(done.text, request.schema, done.finish, done.completion_tokens)
+        if task.request.schema is not None:
+            check_json(done.text, task.request.schema, done.finish, done.completion_tokens)
         else:
-            self._check_grammar(done, gbnf)
-        yield Chunk(done.text, done)
+            self._check_grammar(done, task.gbnf or "")
+        yield Chunk(done.text, done, done.thinking)
 
     def _check_grammar(self, done: Completion, gbnf: str) -> None:
         grammar = Grammar(self._weights, gbnf)
@@ -233,55 +279,86 @@ class LlamaEngine:
             )
         raise SchemaViolation("the output breaks its grammar; a stop string may have cut it")
 
-    def _answer(
-        self, tokens: list[int], request: Request, grammar: Grammar | None
-    ) -> Iterator[Chunk]:
+    def _answer(self, task: _Task) -> Iterator[Chunk]:
+        """The answer as it is written. While a call is, empty chunks tell that it goes on."""
         self._turn += 1
-        turn = self._turn
-        text = TextStream(request.sampling.stop)
-        limit = self._limit(len(tokens), request.sampling)
-        finish: Finish = "length"
-        logprobs: list[TokenLogprob] = []
-        count = 0
         start = time.perf_counter()
-        reused = self._prefill(tokens)
-        prefilled = time.perf_counter()
-        sampler = Sampler(self._weights, request.sampling, grammar)
-        try:
-            while count < limit:
-                token = sampler.choose(self._context)
-                if self._weights.ends(token):
-                    finish = "stop"
-                    break
-                count += 1
-                if request.logprobs is not None:
-                    row = _log_softmax(self._context.logits())
-                    logprobs.append(self._logprob(row, token, request.logprobs))
-                shown = text.push(self._weights.piece(token))
-                if text.stopped:
-                    finish = "stop"
-                if shown:
-                    yield Chunk(shown)
-                    if turn != self._turn:
-                        raise TriviumError("this stream ended when another request began")
-                if text.stopped or count == limit:
-                    break
-                self._context.decode([token])
-                self._held.append(token)
-        finally:
-            sampler.close()
+        output = task.output()
+        written = _Written()
+        with ExitStack() as stack:
+            sampler = Sampler(self._weights, task.request.sampling, None)
+            stack.enter_context(closing(sampler))
+            grammar = Grammar(self._weights, task.gbnf) if task.gbnf is not None else None
+            if grammar is not None:
+                stack.enter_context(closing(grammar))
+            reused = self._prefill(task.prompt.tokens)
+            prefilled = time.perf_counter()
+            yield from self._write(task, sampler, grammar, output, written)
         timing = Timing(prefilled - start, time.perf_counter() - prefilled)
-        rest = text.finish()
+        rest = output.finish()
         done = Completion(
-            text.text,
-            finish,
-            len(tokens),
-            count,
-            tuple(logprobs),
+            output.text,
+            written.finish,
+            len(task.prompt.tokens),
+            written.tokens,
+            tuple(written.logprobs),
             timing,
+            tool_calls=task.read_calls(output, written),
+            thinking=output.thinking,
             reused_tokens=reused,
         )
-        yield Chunk(rest, done)
+        yield replace(rest, completion=done)
+
+    def _write(
+        self,
+        task: _Task,
+        sampler: Sampler,
+        grammar: Grammar | None,
+        output: Output,
+        written: _Written,
+    ) -> Iterator[Chunk]:
+        """Token by token after the cache's contents; `grammar` rules what is not thinking."""
+        turn, request = self._turn, task.request
+        limit = self._limit(len(task.prompt.tokens), request.sampling)
+        while written.tokens < limit:
+            if grammar is not None and not output.thinks:
+                sampler.constrain(grammar)
+                grammar = None
+                if task.calls is not None:
+                    output.begin_call()
+            token = self._next(sampler, output, task.calls)
+            if self._weights.ends(token):
+                written.finish = "stop"
+                return
+            written.tokens += 1
+            if request.logprobs is not None:
+                row = _log_softmax(self._context.logits())
+                written.logprobs.append(self._logprob(row, token, request.logprobs))
+            shown = output.push(self._renderer.piece(token))
+            if shown.text or shown.thinking or output.call is not None:
+                yield shown
+                if turn != self._turn:
+                    raise TriviumError("this stream ended when another request began")
+            if output.stopped:
+                written.finish = "stop"
+                return
+            if written.tokens < limit:
+                self._context.decode([token])
+                self._held.append(token)
+
+    def _next(self, sampler: Sampler, output: Output, calls: Calls | None) -> int:
+        """The next token. One that opens a call is chosen again, under the calls' grammar."""
+        token = sampler.choose(self._context)
+        opening = None if calls is None else output.opens(self._renderer.piece(token))
+        if calls is None or opening is None:
+            return token
+        written, rest = opening
+        grammar = Grammar(self._weights, calls.grammar())
+        sampler.constrain(grammar)
+        if not grammar.follow(self._weights, written):
+            raise SchemaViolation(f"a tool call cannot begin with {written!r}")
+        output.begin_call(written, rest)
+        return sampler.choose(self._context)
 
     def _continuation(self, first: Logits, tokens: list[int]) -> Score:
         """Score `tokens` after the cache's contents, whose last logits are `first`."""
@@ -301,42 +378,6 @@ class LlamaEngine:
                 scored.append(self._logprob(row, token, 0))
             rows = rows[len(chunk) :]
         return Score(sum(token.logprob for token in scored), tuple(scored), greedy)
-
-    def _prompt(self, messages: Sequence[Message], prompt: str) -> list[int]:
-        if messages:
-            parts = self._template.render(messages, self._control_tokens)
-        else:
-            parts = [Part(prompt, special=True)]
-        return self._tokens(parts)
-
-    def _tokens(self, parts: Sequence[Part]) -> list[int]:
-        tokens: list[int] = []
-        for part in parts:
-            spell = self._weights.tokenize_inside if tokens else self._weights.tokenize
-            tokens += spell(part.text, special=part.special)
-        if self._weights.adds_bos and tokens[:1] != [self._weights.bos]:
-            tokens.insert(0, self._weights.bos)
-        return tokens
-
-    @cached_property
-    def _template(self) -> ChatTemplate:
-        source = self._weights.metadata("tokenizer.chat_template")
-        if not source:
-            raise UsageError(
-                f"{self._name} is a base model without a chat template; "
-                "give it a raw prompt, or choose a chat model (trivium models list)"
-            )
-        weights = self._weights
-        return ChatTemplate(
-            source,
-            model=self._name,
-            bos=weights.token_text(weights.bos),
-            eos=weights.token_text(weights.eos),
-        )
-
-    def _control_tokens(self, text: str) -> list[str]:
-        tokens = self._weights.tokenize(text, special=True)
-        return [self._weights.token_text(t) for t in set(tokens) if self._weights.is_control(t)]
 
     def _fitting(self, tokens: list[int], more: int) -> list[int]:
         """`tokens`, if they and `more` leave room for one token of an answer."""

@@ -29,6 +29,7 @@ _keep_alive: list[object] = []
 
 _CONTROL = 1 << 3  # llama.h: LLAMA_TOKEN_ATTR_CONTROL
 _UNKNOWN = 1 << 0  # llama.h: LLAMA_TOKEN_ATTR_UNKNOWN
+_USER_DEFINED = 1 << 4  # llama.h: LLAMA_TOKEN_ATTR_USER_DEFINED
 _GGML_WARN, _GGML_ERROR = 3, 4
 
 
@@ -162,6 +163,10 @@ class Weights:
         """Whether the token steers the model ("<|im_end|>") rather than spelling text."""
         attributes = int(self._lib.llama_vocab_get_attr(self.vocab, token))
         return bool(attributes & (_CONTROL | _UNKNOWN))
+
+    def is_user_defined(self, token: int) -> bool:
+        """Whether the token was added whole: it stands for its text wherever that is written."""
+        return bool(int(self._lib.llama_vocab_get_attr(self.vocab, token)) & _USER_DEFINED)
 
     def token_text(self, token: int) -> str:
         """A control token as templates write it: "<|im_end|>"; empty for token -1."""

@@ -55,11 +55,15 @@ class Grammar:
 
         It uses the grammar up: nothing else can be asked of it afterwards.
         """
-        for token in weights.tokenize(text, special=False):
+        return self.follow(weights, text) and self.allows(weights.eos)
+
+    def follow(self, weights: Weights, text: str) -> bool:
+        """Advance over `text`; False as soon as the grammar does not allow it."""
+        for token in weights.tokenize_inside(text, special=False):
             if not self.allows(token):
                 return False
             self.accept(token)
-        return self.allows(weights.eos)
+        return True
 
     def allows(self, token: int) -> bool:
         """Whether the token may come next; an end token may when the text is complete."""
@@ -115,6 +119,10 @@ class Sampler:
         links.append(lib.llama_sampler_init_dist(sampling.seed & 0xFFFFFFFF))
         return links
 
+    def constrain(self, grammar: Grammar) -> None:
+        """From the next token on, `grammar` decides what may come. It is closed with this."""
+        self._grammar = grammar
+
     def choose(self, context: Context) -> int:
         """The next token after the context's last one."""
         if self._grammar is None:
@@ -140,6 +148,8 @@ class Sampler:
         if self._chain:
             self._lib.llama_sampler_free(self._chain)
             self._chain = None
+        if self._grammar is not None:
+            self._grammar.close()
 
 
 def _candidates(logits: Logits) -> Candidates:

@@ -122,6 +122,21 @@ MISTRAL = ToolFormat(
 MISTRAL_NAMED = ToolFormat(before="[TOOL_CALLS]", between="[ARGS]", after="", mark="[TOOL_CALLS]")
 
 
+MARKS = (
+    "<tool_call>",
+    "</tool_call>",
+    "<tool_response>",
+    "</tool_response>",
+    "[TOOL_CALLS]",
+    "[ARGS]",
+    "[AVAILABLE_TOOLS]",
+    "[/AVAILABLE_TOOLS]",
+    "[TOOL_RESULTS]",
+    "[/TOOL_RESULTS]",
+)
+"""Texts around calls and results that are single tokens in some vocabularies."""
+
+
 def find_format(template: str) -> ToolFormat | None:
     """The format that a chat template writes calls in; None when it is none that we know."""
     if "[TOOL_CALLS]" in template:
