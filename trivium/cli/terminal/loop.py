@@ -94,8 +94,7 @@ class Chat:
         with unseen_keys(), stopped_by_ctrl_c(agent.stop):
             done = self.screen.play(start(agent))
         if done is not None:
-            console.out().print(status(done, agent.context_length), style="dim")
-        console.out().print()
+            self.screen.remark(status(done, agent.context_length))
 
     def _once(self) -> None:
         """One message or command."""
@@ -109,6 +108,8 @@ class Chat:
             console.note("Ctrl-D or /quit leaves.")
             return
         self._attempt(text)
+        if text.strip() and not self.leaving:
+            self.screen.rest()
 
     def _attempt(self, text: str) -> None:
         """Do what the user wrote; an error is shown, and the conversation goes on."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
+from typing import Literal
 
 from rich.console import Console
 from rich.live import Live
@@ -81,11 +82,12 @@ class Screen:
         self._waiting: Waiting | None = None
         self._thought = ""
         self._thinking_since = 0.0
+        self._above: Literal["nothing", "answer", "remark"] = "nothing"
 
     def play(self, events: Iterable[Event]) -> Done | None:
         """Show the events as they come; the last one, unless the turn broke off."""
         done = None
-        self.console.print()
+        self.rest()
         self._wait("")
         try:
             for event in events:
@@ -119,10 +121,26 @@ class Screen:
                     self.console.print(Text("interrupted", "dim yellow"))
                 self.console.print()
 
-    def line(self, text: str, style: str = "dim") -> None:
-        """A line of remarks; `text` may come from anywhere."""
+    def remark(self, line: Text, *, cut: bool = False) -> None:
+        """A line about the answer, not of it; an empty one parts the two. `cut` keeps it one."""
         self.quiet()
-        self.console.print(Text(clean(text), style))
+        self._part("remark")
+        self.console.print(line, no_wrap=cut, overflow="ellipsis" if cut else None)
+
+    def line(self, text: str, style: str = "dim") -> None:
+        """A remark of text that may come from anywhere."""
+        self.remark(Text(clean(text), style))
+
+    def rest(self) -> None:
+        """Leave an empty line before what comes next."""
+        self.quiet()
+        self.console.print()
+        self._above = "nothing"
+
+    def _part(self, kind: Literal["answer", "remark"]) -> None:
+        if self._above not in ("nothing", kind):
+            self.console.print()
+        self._above = kind
 
     def _show(self, event: Event) -> None:
         match event:
@@ -149,6 +167,7 @@ class Screen:
             if not text.strip():
                 return
             self.quiet()
+            self._part("answer")
             self._answer = MarkdownStream(self.console, self._clock)
             text = text.lstrip("\n")
         self._answer.feed(text)
@@ -167,24 +186,22 @@ class Screen:
             return
         thought, self._thought = clean(self._thought).strip(), ""
         seconds = self._clock() - self._thinking_since
-        self.console.print(
-            Text(f"thought for {seconds:.1f} s, {len(thought.split()):,} words", "dim italic")
-        )
+        words = len(thought.split())
+        self._part("remark")
+        self.console.print(Text(f"thought for {seconds:.1f} s, {words:,} words", "dim italic"))
         if self._verbose:
             self.console.print(Padding(Text(thought, "dim"), (0, 0, 0, 2)))
-        self.console.print()
 
     def _tool(self, event: ToolFinished) -> None:
-        self.quiet()
         mark, style = ("✗", "red") if event.error else ("✓", "green")
-        line = Text(no_wrap=True, overflow="ellipsis")
+        line = Text()
         line.append(f"{mark} ", style).append(event.call.name)
         line.append(f" {event.seconds:.1f} s  {one_line(event.result)}", "dim")
-        self.console.print(line)
+        self.remark(line, cut=True)
 
     def _sources(self, citations: tuple[Citation, ...]) -> None:
         if citations:
-            self.console.print()
+            self._part("remark")
         for number, citation in enumerate(citations, start=1):
             self.console.print(streams.place(number, citation.path, citation.page, citation.start))
             quote = Text(f"“{clean(citation.text)}”", "dim italic")

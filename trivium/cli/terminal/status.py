@@ -28,4 +28,6 @@ def status(done: "Done", context_length: int) -> Text:
     parts.append(Text(used, "yellow" if share >= CROWDED else ""))
     if completion is not None and completion.reused_tokens:
         parts.append(Text(f"{completion.reused_tokens:,} reused"))
-    return Text(" · ").join(parts)
+    line = Text(" · ").join(parts)
+    line.style = "dim"
+    return line
