@@ -351,7 +351,7 @@ def test_structured_output_by_a_call() -> None:
     call = ToolCall("c", "Person", {"name": "Ann", "age": 7})
     chat = model(Completion("", "stop", 0, 1, tool_calls=(call,)))
     assert chat.with_structured_output(Person).invoke("Who?") == Person(name="Ann", age=7)
-    assert asked(chat).tool_choice in ("required", "Person")
+    assert asked(chat).tool_choice == "Person"
     assert [offered.name for offered in asked(chat).tools] == ["Person"]
 
 
@@ -455,6 +455,28 @@ def test_an_engine_with_one_cache_is_asked_by_one_thread_at_a_time() -> None:
 
     asyncio.run(both())
     assert engine.most == 1
+
+
+def test_langchains_agent_runs_on_it() -> None:
+    from langchain.agents import create_agent
+
+    call = ToolCall("c1", "add", {"a": 2, "b": 3})
+    chat = model(Completion("", "stop", 0, 1, tool_calls=(call,)), "It is five.")
+    agent = create_agent(chat, [add], system_prompt="Be brief.")
+    inputs: Any = {"messages": [HumanMessage("2 + 3?")]}
+
+    async def read() -> list[str]:
+        stream: Any = agent.astream(inputs, stream_mode="messages")
+        return [piece.content async for piece, _ in stream if piece.content]
+
+    assert asyncio.run(read()) == ["5", "It ", "is ", "five."]
+    assert asked(chat).messages == (
+        Message("system", "Be brief."),
+        Message("user", "2 + 3?"),
+        Message("assistant", "", tool_calls=(call,)),
+        Message("tool", "5", tool_call_id="c1"),
+    )
+    assert [offered.name for offered in asked(chat).tools] == ["add"]
 
 
 def test_tokens_are_the_engines() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, fields, replace
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from weakref import WeakKeyDictionary
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -22,7 +22,12 @@ from langchain_core.language_models import (
     ModelProfile,
 )
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.output_parsers import (
+    JsonOutputKeyToolsParser,
+    JsonOutputParser,
+    PydanticOutputParser,
+    PydanticToolsParser,
+)
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
@@ -215,19 +220,29 @@ class ChatEngine(BaseChatModel):
         "function_calling" makes the model call a tool of that shape, "json_schema" constrains its
         answer, and "json_mode" constrains it to any JSON object and leaves the rest to the prompt.
         """
-        if method == "function_calling":
-            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
         if kwargs:
             raise ValueError(f"with_structured_output takes no {', '.join(kwargs)}")
         described = convert_to_json_schema(schema, strict=strict)
-        asked = {"type": "object"} if method == "json_mode" else described
-        model = self.bind(
-            response_format={"type": "json_schema", "json_schema": {"schema": asked}},
-            ls_structured_output_format={"kwargs": {"method": method}, "schema": described},
-        )
-        parser = JsonOutputParser()
-        if isinstance(schema, type) and is_basemodel_subclass(schema):
-            parser = PydanticOutputParser[Any](pydantic_object=schema)
+        traced = {"kwargs": {"method": method}, "schema": schema}
+        is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
+        parser: Runnable[Any, Any]
+        if method == "function_calling":
+            name = described["title"]  # demanded by name, a tool is called once
+            model = self.bind_tools(
+                [schema], tool_choice=name, strict=strict, ls_structured_output_format=traced
+            )
+            if is_class:
+                parser = PydanticToolsParser(tools=[cast(type, schema)], first_tool_only=True)
+            else:
+                parser = JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+        else:
+            asked = {"type": "object"} if method == "json_mode" else described
+            form = {"type": "json_schema", "json_schema": {"schema": asked}}
+            model = self.bind(response_format=form, ls_structured_output_format=traced)
+            if is_class:
+                parser = PydanticOutputParser[Any](pydantic_object=cast(type, schema))
+            else:
+                parser = JsonOutputParser()
         return _with_raw(model, parser) if include_raw else model | parser
 
     def _request(
