@@ -28,7 +28,7 @@ class Stopped(Exception):
 class Recorder:
     """An `Engine` whose prompts are a branch and whose answers become nodes of it."""
 
-    def __init__(self, branch: Branch, limits: Limits, post: Callable[[Event], None]) -> None:
+    def __init__(self, branch: Branch, limits: Limits, post: Callable[[Event], object]) -> None:
         self.branch = branch
         self.cancel = threading.Event()
         self.answer: Node | None = None

@@ -20,11 +20,13 @@ class KvState:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._asked = False
         self._loaded = 0
 
     def load(self, engine: Engine) -> Note | None:
-        """Give `engine` the saved cache, if there is one. A file that is not its own is deleted."""
-        if not isinstance(engine, Resumable) or not self.file.is_file():
+        """Give `engine` the saved cache, once. A file that is not its own is deleted."""
+        asked, self._asked = self._asked, True
+        if asked or not isinstance(engine, Resumable) or not self.file.is_file():
             return None
         try:
             self._loaded = engine.load_state(self.file)

@@ -67,15 +67,14 @@ class Means:
     limits: Limits
     approvals: Approvals
     state: KvState
-    resume: bool
-    tools: "Callable[[], list[BaseTool]] | None" = None
-    indexes: "Callable[[Sequence[Node]], list[Index]] | None" = None
+    indexes: "Callable[[Sequence[Node], Callable[[Note], object]], list[Index]]"
+    tools: "Callable[[], list[BaseTool]] | None"
 
 
 class Turn:
     """Answers `message`, or the branch as it stands when that is None."""
 
-    def __init__(self, means: Means, message: Node | None, post: Callable[[Item], None]) -> None:
+    def __init__(self, means: Means, message: Node | None, post: Callable[[Item], object]) -> None:
         self._means = means
         self._message = message
         self._post = post
@@ -140,9 +139,8 @@ class Turn:
 
     def _listen(self) -> None:
         """Store the message; with documents at hand, as the question and what they say to it."""
-        indexes = self._means.indexes
         waiting = [*self._branch.path, *([self._message] if self._message else [])]
-        opened = indexes(waiting) if indexes else []
+        opened = self._means.indexes(waiting, self._post)
         if not opened:
             if self._message:
                 self._branch.append(self._message)
@@ -178,9 +176,7 @@ class Turn:
         return consulted.source
 
     def _resume(self) -> None:
-        """Take the saved KV cache at a session's first turn, and tell what it was good for."""
-        if not self._means.resume:
-            return
+        """Take the saved KV cache at the first turn, and tell what it was good for."""
         state = self._means.state
         if dropped := state.load(self._branch.engine):
             self._post(dropped)
