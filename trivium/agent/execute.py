@@ -248,9 +248,8 @@ def _sentence(name: str, error: Exception) -> str:
     cause = error.cause if isinstance(error, _Failed) else error
     if isinstance(cause, TriviumError):
         return _line(str(cause))
-    told = _line(str(cause))
-    kind = type(cause).__name__
-    return f"{name[:100]} failed: {kind}: {told}" if told else f"{name[:100]} failed: {kind}"
+    told = f": {cause}" if str(cause) else ""
+    return _line(f"{name[:100]} failed: {type(cause).__name__}{told}")
 
 
 def _line(text: str) -> str:

@@ -120,4 +120,6 @@ def _sized(number: Any) -> int | float:
         raise _Unknown(f"a whole number may have {BITS} bits, not {number.bit_length()}")
     if not isinstance(number, int | float):
         raise _Unknown(f"{number!r} is not a real number")
+    if isinstance(number, float) and not math.isfinite(number):
+        raise _Unknown("the value is too large")
     return number

@@ -51,7 +51,7 @@ def python_tool() -> "BaseTool":
             script = Path(folder, "code.py")
             script.write_text(code, encoding="utf-8")
             limits = [str(SECONDS), str(MEMORY), str(FILE_BYTES)]
-            argv = [sys.executable, "-I", "-c", _BOOT, *limits, str(script)]
+            argv = [sys.executable, "-I", "-u", "-c", _BOOT, *limits, str(script)]
             return told(*run_program(argv, Path(folder), current(SECONDS)))
 
     def preview(arguments: Mapping[str, object]) -> Preview:

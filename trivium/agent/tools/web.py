@@ -91,7 +91,7 @@ def fetch(text: str, run: Run) -> str:
             own = allowed == (_ascii_host(url), url.port or url.scheme)
             kind, data, location = _get(client, url, _address(url, private=own), run)
             if location is None:
-                suffix = _SUFFIXES.get(kind, ".txt")
+                suffix = _SUFFIXES.get(kind, ".txt" if kind.startswith("text/") else "")
                 return load_bytes(_name(url) + suffix, data).text
             url = parsed(str(url.join(location)))
     raise TriviumError(f"{text[:200]!r} redirects more than {REDIRECTS} times")
