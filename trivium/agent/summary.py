@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
 from trivium.agent.base import Node
+from trivium.agent.context import unclosed
 from trivium.engines.base import Completion, Engine, Message, Request, Sampling
 from trivium.errors import ContextOverflow
 
@@ -37,7 +38,7 @@ def summarise(engine: Engine, write: Write, nodes: Sequence[Node], limit: int) -
 
     def request(piece: str) -> Request:
         ask = (
-            _ASK_ON.format(record=_inside(record), text=piece)
+            _ASK_ON.format(record=unclosed(record, "record"), text=piece)
             if record
             else _ASK.format(text=piece)
         )
@@ -60,7 +61,8 @@ def summarise(engine: Engine, write: Write, nodes: Sequence[Node], limit: int) -
 
 def transcript(nodes: Sequence[Node]) -> str:
     """A conversation as text, one paragraph a message."""
-    return _inside("\n\n".join(paragraph for node in nodes for paragraph in _paragraphs(node)))
+    text = "\n\n".join(paragraph for node in nodes for paragraph in _paragraphs(node))
+    return unclosed(text, "conversation")
 
 
 def head(text: str, fits: Callable[[str], bool]) -> tuple[str, str]:
@@ -81,8 +83,3 @@ def _paragraphs(node: Node) -> Iterator[str]:
         yield f"{who}: {node.content}"
     for call in node.tool_calls:
         yield f"{who} called {call.name} with {dict(call.arguments)}"
-
-
-def _inside(text: str) -> str:
-    """`text` that cannot end the marks around it."""
-    return text.replace("</conversation", "<\\/conversation").replace("</record", "<\\/record")
