@@ -13,12 +13,10 @@ from typing import Any
 
 from langchain_core.tools import BaseTool, StructuredTool
 
-from trivium.agent.approval import Approvals
-from trivium.agent.base import Decision, Limits, Proposal
-from trivium.agent.execute import Executor
-from trivium.agent.tools import builtin_tools
-from trivium.agent.workspace import Workspace
-from trivium.engines.base import ToolCall
+from tests.scripted import ScriptedEngine
+from trivium.agent.agent import Agent
+from trivium.agent.base import Attachment, Decision, Limits, Proposal, ToolFinished
+from trivium.engines.base import Completion, ToolCall
 
 SECRET = "the-secret-of-the-outside"
 
@@ -109,7 +107,7 @@ def converse(
     decisions: Sequence[Decision] = (),
     tools: Sequence[BaseTool] = (),
 ) -> None:
-    """A turn with a model that obeys: it was shown `read`, and makes all of `calls`.
+    """A turn with a model that obeys: it is shown `read`, and makes all of `calls`.
 
     The user answers with `decisions` in their order, and after them with "no". What is let through
     at the user's word is the user's doing; all else must leave no trace.
@@ -120,18 +118,19 @@ def converse(
         here.proposals.append(proposal)
         return next(answers, "no")
 
-    texts = list(read)
-    executor = Executor(
-        [*builtin_tools(Workspace(here.work)), *tools],
-        Approvals(approve),
-        Limits(tool_seconds=10),
-        trusted=lambda: user,
-        untrusted=lambda: texts,
-    )
-    for number, (name, arguments) in enumerate(calls):
-        result = executor.run(ToolCall(str(number), name, arguments))
-        here.results.append(result)
-        texts.append(result[0])
+    obeyed = [
+        Completion("", "stop", 0, 1, tool_calls=(ToolCall(f"call-{n}", name, arguments),))
+        for n, (name, arguments) in enumerate(calls)
+    ]
+    engine = ScriptedEngine(*obeyed, "Done.", context_length=100_000)
+    shown = [Attachment(f"notes-{n}.md", "text", text) for n, text in enumerate(read)]
+    with Agent(
+        engine, tools=tools, workspace=here.work, approve=approve, limits=Limits(tool_seconds=10)
+    ) as agent:
+        ended = [e for e in agent.stream(user, shown) if isinstance(e, ToolFinished)]
+        assert agent.path[-1].content == "Done."
+    here.results += [(event.result, event.error) for event in ended]
+    assert len(here.results) == len(calls)
 
 
 def filled(here: World, value: Any) -> Any:

@@ -18,7 +18,6 @@ from tests.agent.injections import SECRET, Call, Plant, World, converse, countin
 from trivium.agent.approval import Approvals
 from trivium.agent.base import Decision, Limits, refuse
 from trivium.agent.execute import Executor
-from trivium.agent.taint import mark
 from trivium.agent.tools import builtin_tools
 from trivium.agent.tools.user import as_tool
 from trivium.agent.workspace import Workspace
@@ -405,7 +404,7 @@ def test_an_attack_has_no_effect(here: World, home: Path, attack: Attack) -> Non
     converse(
         here,
         here.fill(attack.user),
-        [mark(here.fill(attack.text), "notes.md")],
+        [here.fill(attack.text)],
         filled(here, list(attack.calls)),
         decisions=attack.decisions,
     )
