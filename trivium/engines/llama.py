@@ -75,6 +75,15 @@ class _Task:
         thinking = ThinkingStream(opened=self.prompt.thinking) if splits else None
         return Output(self.request.sampling.stop, thinking=thinking, calls=self.calls)
 
+    def repeats(self, output: Output) -> bool:
+        """Whether the model has made a call a second time, with which its answer ends."""
+        if self.calls is None or output.call is None:
+            return False
+        whole = self.calls.repeat(output.call)
+        if whole is not None:
+            output.end_call(whole)
+        return whole is not None
+
     def read_calls(self, output: Output, written: "_Written") -> tuple[ToolCall, ...]:
         """The calls that were made, each valid; see `Calls.read`."""
         if self.calls is None or (output.call is None and self.gbnf is None):
@@ -339,7 +348,7 @@ class LlamaEngine:
                 yield shown
                 if turn != self._turn:
                     raise TriviumError("this stream ended when another request began")
-            if output.stopped:
+            if output.stopped or task.repeats(output):
                 written.finish = "stop"
                 return
             if written.tokens < limit:

@@ -73,6 +73,10 @@ class Output:
         self._ready = self._take(rest)  # completes the trigger, which ends the text before it
         self._call = bytearray(written.encode())
 
+    def end_call(self, text: str) -> None:
+        """The calls are `text` alone: what was written after it does not count."""
+        self._call = bytearray(text.encode())
+
     def push(self, piece: bytes) -> Chunk:
         """Take a token's bytes; return what is now safe to show."""
         if self._call is not None:

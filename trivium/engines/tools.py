@@ -78,7 +78,7 @@ class ToolFormat:
         return f"{self.opening}{self.separator.join(each)}{self.closing}"
 
     def parse(self, text: str) -> list[tuple[str, dict[str, object]]]:
-        """Names and arguments of the calls in `text`, which holds nothing else.
+        """Names and arguments of the calls in `text`, which holds nothing else; or no `closing`.
 
         Raises:
             ValueError: when it is not written in this format, with what was expected where.
@@ -97,7 +97,7 @@ class ToolFormat:
             calls.append((name, arguments))
             at = len(text) - len(text[at:].lstrip(" "))  # the grammar leaves room for one
             at = _expect(text, at, self.after)
-            if text[at:].rstrip() == self.closing.rstrip():
+            if text[at:].strip() in ("", self.closing.strip()):
                 return calls
             at = _expect(text, at, self.separator)
 
@@ -175,8 +175,23 @@ class Calls:
         named = self.choice in {tool.name for tool in self.tools}
         return self.format.grammar(self.allowed, most=1 if named else MOST_CALLS)
 
+    def repeat(self, text: str) -> str | None:
+        """`text` to the end of its last whole call, if that one stands in it twice.
+
+        Small models write a call again and again; there is nothing new to wait for then.
+        """
+        end = text.rfind(self.format.after)
+        whole = text[: end + len(self.format.after)] if end >= 0 else ""
+        try:
+            found = self.format.parse(whole)
+        except (ValueError, RecursionError):
+            return None
+        return whole if found[-1] in found[:-1] else None
+
     def read(self, text: str, finish: Finish, tokens: int, seed: str) -> tuple[ToolCall, ...]:
-        """The calls in `text`, each held against its schema; `seed` makes their ids unique.
+        """The calls in `text`, each once and held against its schema.
+
+        `seed` makes their ids unique.
 
         Raises:
             SchemaViolation: when the text was cut after `tokens` tokens or a call is not valid.
@@ -197,6 +212,7 @@ class Calls:
         return tuple(
             ToolCall(short_id(f"{seed} {at} {text}"), name, arguments)
             for at, (name, arguments) in enumerate(found)
+            if (name, arguments) not in found[:at]
         )
 
 
