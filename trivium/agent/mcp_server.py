@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -52,13 +52,14 @@ class Library:
         Raises:
             UsageError: when one of them does not exist.
         """
-        self._only = tuple(only)
+        self._only: tuple[str, ...] = ()
         self._settings = settings
         self._indexes: dict[tuple[str, int], Index] = {}
         self._embedder: Embedder | None = None
         self._engine: Engine | None = None
         for name in only:
             self._known(name)
+        self._only = tuple(only)
 
     def list_indexes(self) -> dict[str, object]:
         """The indexes and what they hold; `error` stands in for figures that cannot be had."""
@@ -149,8 +150,9 @@ class Library:
 
 def make_server(library: Library) -> FastMCP[None]:
     """The tools of `library` as an MCP server. Calls wait for each other, in a thread of theirs."""
+    # The SDK logs a traceback whenever a client goes. With --debug the log is set up already.
     server: FastMCP[None] = FastMCP(
-        "trivium", _INSTRUCTIONS, host=HOST, log_level="ERROR", lifespan=_prints_to_stderr
+        "trivium", _INSTRUCTIONS, host=HOST, log_level="CRITICAL", lifespan=_prints_to_stderr
     )
     one_at_a_time = anyio.CapacityLimiter(1)
     reads = ToolAnnotations(readOnlyHint=True, openWorldHint=False)
@@ -227,8 +229,9 @@ def _serve_http(server: FastMCP[None], port: int, on_ready: Callable[[str], None
     try:
         listening = socket.create_server((HOST, port))
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise TriviumError(
-            f"cannot listen on port {port} of {HOST}: {error.strerror}; choose another with --http"
+            f"cannot listen on port {port} of {HOST}: {reason}; choose another with --http"
         ) from error
     with listening:
         on_ready(f"http://{HOST}:{listening.getsockname()[1]}/mcp")
@@ -245,12 +248,17 @@ def _protocol_alone() -> Iterator[None]:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     stdout = sys.stdout
-    sys.stdout = os.fdopen(os.dup(stdout.fileno()), "w")
+    protocol = os.fdopen(os.dup(stdout.fileno()), "w")  # a name, for the SDK holds its buffer alone
+    sys.stdout = protocol
     os.dup2(sys.stderr.fileno(), stdout.fileno())
     try:
         yield
+    except* BrokenPipeError:
+        pass  # the client has gone
     finally:
         sys.stdout = stdout
+        with suppress(BrokenPipeError):
+            protocol.close()
 
 
 @asynccontextmanager
