@@ -24,7 +24,7 @@ from trivium.retrieval.sentences import sentences
 
 LONG = 10_000
 SHORT = 100
-COMMON = ["the", "the of", "is the", "a", "flow", "the flow of the boundary layer"]
+COMMON = ["the", "the of", "is the a", "flow", "flow pressure", "the flow of the boundary layer"]
 
 
 def main() -> None:

@@ -59,6 +59,14 @@ class TestSearch:
             if re.search("[a-z0-9]", text) and "\0" not in text:
                 assert [one.node.content for one in found] == [text]
 
+    def test_stop_words_are_left_out_beside_others(self, sessions: Sessions) -> None:
+        say(sessions, sessions.create("a"), "Lighthouses at sea", "To be or not to be", "To be")
+        assert len(sessions.search("What about the lighthouse")) == 1
+        assert len(sessions.search("Where is THE lighthouse")) == 1
+        assert texts([one.node for one in sessions.search("to be or not")]) == [
+            "To be or not to be"
+        ]
+
     def test_marks_alone_find_nothing(self, sessions: Sessions) -> None:
         say(sessions, sessions.create("a"), "what? really?")
         assert sessions.search("") == sessions.search(" ? ") == []

@@ -92,10 +92,10 @@ class TestSearch:
         assert rows[0]["score"] >= rows[1]["score"]
 
     def test_nothing_found_is_exit_3(self, talk: int, capsys: Output) -> None:
-        assert run(["sessions", "search", "blue", "NOT", "sky", "--json"]) == 3
+        assert run(["sessions", "search", "blue", "OR", "ocean", "--json"]) == 3
         streams = capsys.readouterr()
         assert streams.out == "[]\n"
-        assert streams.err == 'error: no message has all words of "blue NOT sky"\n'
+        assert streams.err == 'error: no message has all words of "blue OR ocean"\n'
 
     def test_no_words_are_an_error(self, talk: int, capsys: Output) -> None:
         assert run(["sessions", "search", " "]) == 2

@@ -23,6 +23,7 @@ from trivium.agent.migrations import MIGRATIONS
 from trivium.agent.records import COLUMNS, STORED, from_row, storable, to_row
 from trivium.database import Database
 from trivium.errors import UsageError
+from trivium.retrieval.words import STOP_WORDS
 
 FILE = "sessions.db"
 REPAIR = "move it away to begin anew; `sqlite3 FILE .recover` saves what it still holds"
@@ -250,13 +251,15 @@ class Sessions:
     def search(self, query: str, limit: int = 20) -> list[Found]:
         """Messages that have all words of `query`, best first by BM25, over all sessions.
 
-        Words are taken as they are, without operators; forms of a word are the same (Porter). Of
-        more than 2,000 messages that fit, the newest are ranked.
+        There are no operators; forms of a word are the same (Porter), and words such as "the" are
+        left out beside others. Of more than 2,000 messages that fit, the newest are ranked.
         """
         plain = storable(query).replace("\0", " ").replace('"', " ")
-        match = " ".join(f'"{word}"' for word in dict.fromkeys(plain.split()))
-        if not match:
+        words = dict.fromkeys(plain.split())
+        kept = [word for word in words if word.lower() not in STOP_WORDS] or words
+        if not kept:
             return []
+        match = " ".join(f'"{word}"' for word in kept)
         excerpt = "SELECT snippet(words, 0, '[', ']', '…', 24) FROM words WHERE words MATCH ? "
         with self._db.snapshot():
             best = self._db.read(
