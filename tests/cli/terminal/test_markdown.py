@@ -97,6 +97,16 @@ def test_a_finished_block_is_printed_once_and_never_again() -> None:
     assert terminal.lines == ["The first paragraph.", "", "The second paragraph grows."]
 
 
+def test_the_unfinished_tail_stands_below_what_is_finished() -> None:
+    terminal = Terminal(columns=20)
+    clock = Clock()
+    markdown = MarkdownStream(terminal.console, clock)
+    for piece in ("Done.\n\n", "- one\n- two words that", " are wrapped\n"):
+        markdown.feed(piece)
+        clock.now += 1
+    assert terminal.lines == ["Done.", "", " • one", " • two words that", "   are wrapped"]
+
+
 def test_the_tail_is_painted_at_most_ten_times_a_second() -> None:
     terminal = Terminal()
     clock = Clock()

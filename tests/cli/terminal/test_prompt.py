@@ -1,9 +1,9 @@
 """The prompt's keys, history and completion, through prompt_toolkit's own input."""
 
-import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from prompt_toolkit.application import create_app_session
@@ -15,7 +15,9 @@ from prompt_toolkit.output import DummyOutput
 from trivium.cli.terminal.completion import Completions
 from trivium.cli.terminal.prompt import Prompt
 
-Type = Callable[[str], str]
+
+class Type(Protocol):
+    def __call__(self, keys: str, default: str = "") -> str: ...
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def test_history_outlives_the_prompt_and_is_the_users_alone(typed: Type, home: P
     typed("second\x1b\rline\r")
     assert typed("\x1b[A\r") == "second\nline"
     assert typed("\x10\x10\x10\r") == "first"
-    assert stat.S_IMODE(os.stat(home / "history").st_mode) == 0o600
+    assert stat.S_IMODE((home / "history").stat().st_mode) == 0o600
 
 
 def test_without_a_place_for_history_there_is_a_prompt(typed: Type, home: Path) -> None:

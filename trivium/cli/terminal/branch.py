@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 
 def undo(chat: "Chat", _: str) -> None:
-    last = _last_message(chat)
-    chat.agent.undo()
-    chat.say(f"took back: {excerpt(last.content)}")
+    chat.say(f"took back: {excerpt(chat.agent.undo().content)}")
 
 
 def retry(chat: "Chat", _: str) -> None:
@@ -54,8 +52,10 @@ def pin(chat: "Chat", number: str) -> None:
     if not messages:
         raise UsageError("there is no message to pin yet")
     at = _number(number, len(messages)) - 1 if number else -1
-    chat.agent.pin(messages[at].id)
-    chat.say(f"pinned: {excerpt(messages[at].content)}")
+    message = messages[at]
+    chat.agent.pin(message.id, not message.pinned)
+    what = "pinned no longer" if message.pinned else "pinned"
+    chat.say(f"{what}: {excerpt(message.content)}")
 
 
 def compact(chat: "Chat", _: str) -> None:

@@ -69,7 +69,12 @@ _TABLE = (
     Command("compact", "", "Summarise older turns to make room.", branch.compact),
     Command("context", "", "Show what the context is used for.", branch.context),
     Command("set", "[NAME VALUE]", "Show or set how the next token is chosen.", setup.set_, "knob"),
-    Command("pin", "[NUMBER]", "Keep a message out of summaries; the last by default.", branch.pin),
+    Command(
+        "pin",
+        "[NUMBER]",
+        "Keep a message, the last or one of /context, out of summaries; or no longer.",
+        branch.pin,
+    ),
     Command("quit", "", "Leave, as Ctrl-D does.", _quit),
 )
 COMMANDS = {command.name: command for command in _TABLE}

@@ -84,7 +84,8 @@ class Chat:
         self.screen.line(text, style)
 
     def table(self, rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
-        console.table(("",) * len(rows[0]), rows, styles)
+        """Remarks in columns; `styles` may give each row one of Rich's."""
+        self.screen.table(rows, styles)
 
     def play(self, start: "Callable[[Agent], Iterator[Event]]") -> None:
         """Show a turn and its figures. Ctrl-C ends the answer; what was written is kept."""
@@ -129,6 +130,7 @@ class Chat:
         editing, self.editing = self.editing, False
         if is_command(text):
             dispatch(self, text)
+            self._tell()
         elif text.strip() and editing:
             self.play(lambda agent: agent.edit(text))
         elif text.strip():
@@ -150,15 +152,22 @@ class Chat:
             self._prompt.leave(error)
             return
         self._opened.set_result(opened)
-        if opened.agent.path:
-            self._prompt.print_above(self._show_where_it_was)
+        if opened.agent.path or opened.notes:
+            self._prompt.print_above(self._show_what_is_there)
         self._prompt.refresh()
 
-    def _show_where_it_was(self) -> None:
-        """The last exchange of a conversation that is resumed."""
+    def _show_what_is_there(self) -> None:
+        """Notes, and the last exchange of a conversation that is resumed."""
+        self._tell()
         agent = self.agent
-        self.say(f"{agent.session.name}, {agent.session.messages:,} messages")
-        self.screen.recall(agent.path)
+        if agent.path:
+            self.say(f"{agent.session.name}, {agent.session.messages:,} messages")
+            self.screen.rest()
+            self.screen.recall(agent.path)
+
+    def _tell(self) -> None:
+        for note in self.opened.take_notes():
+            self.say(f"· {note}", "yellow")
 
     def _approve(self, proposal: "Proposal") -> "Decision":
         from trivium.cli.terminal.approve import Question

@@ -102,7 +102,8 @@ class MarkdownStream:
             if grown > self._printed:
                 self._print(lines[self._printed : grown])
                 self._printed = grown
-            self._live.update(SegmentLines(lines[self._printed :]), refresh=True)
+            tail_lines = SegmentLines(lines[self._printed :], new_lines=True)
+            self._live.update(tail_lines, refresh=True)
 
     def _finish(self, block: str) -> None:
         self._print(self._render(block)[self._printed :])

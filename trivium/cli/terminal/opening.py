@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivium.cli import console
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from trivium.agent.agent import Agent
     from trivium.agent.base import Approver, Attachment
     from trivium.agent.sessions import Sessions
-    from trivium.config import McpServer, Settings
+    from trivium.config import Settings
     from trivium.engines.base import Engine, Sampling
-    from trivium.retrieval.base import Embedder
+    from trivium.retrieval.base import Skipped
     from trivium.retrieval.index import Index
 
 LARGE = 1_000_000_000
@@ -36,95 +37,133 @@ class Options:
 
 @dataclass(slots=True)
 class Opened:
-    """An agent with what belongs to it, closed together."""
+    """An agent and what belongs to it. `notes` are sentences for the user, not shown yet."""
 
+    agent: "Agent"
+    sessions: "Sessions"
     settings: "Settings"
     options: Options
-    sessions: "Sessions"
-    agent: "Agent"
     attachments: "list[Attachment]" = field(default_factory=list)
-    tools_on: bool = False
     index_names: tuple[str, ...] = ()
-    _closing: ExitStack = field(default_factory=ExitStack)
-    _indexes: ExitStack = field(default_factory=ExitStack)
-    _toolbox: "list[BaseTool] | None" = None
+    tools_on: bool = False
+    notes: list[str] = field(default_factory=list)
+    _fresh: int | None = None
+    _indexes: "list[Index]" = field(default_factory=list)
+    _servers: ExitStack = field(default_factory=ExitStack)
+    _added: "list[BaseTool] | None" = None
 
     def use_model(self, name: str) -> None:
         """Go on with another model; the old one stays when the new one cannot be loaded."""
         from trivium.engines.load import load_engine
 
         engine = load_engine(name, self.settings)
-        self._closing.callback(engine.close)
         old, self.agent.engine = self.agent.engine, engine
         old.close()
+        self._offer()
 
     def use_tools(self, on: bool) -> None:
-        """Offer the tools, or none."""
-        self.agent.tools = self.toolbox() if on else []
+        """Offer the tools from now on, or none."""
         self.tools_on = on
+        self._offer()
 
     def use_indexes(self, names: Iterable[str]) -> None:
-        """Consult the indexes of these names from now on; all or none are opened."""
+        """Consult the indexes of these names from now on; all of them or none are opened."""
+        from trivium.retrieval.embed import load_embedder
+        from trivium.retrieval.index import Index
+
         chosen = tuple(dict.fromkeys(names))
         with ExitStack() as opening:
-            opened = [opening.enter_context(_index(name, self.embedder())) for name in chosen]
-            self._indexes.close()
-            self._indexes = opening.pop_all()
-        self.agent.index = opened[0] if len(opened) == 1 else (tuple(opened) or None)
-        self.index_names = chosen
-        self._toolbox = None  # which searches the index as well
-        if self.tools_on:
-            self.use_tools(True)
+            embedder = load_embedder(self.settings.embedder) if chosen else None
+            opened = []
+            for name in chosen:
+                assert embedder is not None
+                opened.append(opening.enter_context(Index.open(name, embedder=embedder)))
+            opening.pop_all()
+        before, self._indexes = self._indexes, opened
+        self.agent.index, self.index_names = opened, chosen
+        for index in before:
+            index.close()
+        self._offer()
 
     def attach(self, path: str) -> "Attachment":
-        """Read or index a file or folder; it goes with the next message."""
+        """Read or index a file or folder, to go with the next message."""
         from trivium.agent.attach import attach
 
-        agent = self.agent
-        room = max(0, agent.context_length - agent.context_used) // 2
+        def skipped(file: "Skipped") -> None:
+            self.notes.append(f"skipped {console.short(file.path)}: {file.reason}")
+
+        room = max(0, self.agent.context_length - self.agent.context_used) // 2
         attachment = attach(
-            path, engine=agent.engine, embedder_name=self.settings.embedder, limit_tokens=room
+            path,
+            engine=self.agent.engine,
+            embedder_name=self.settings.embedder,
+            limit_tokens=room,
+            on_skipped=skipped,
         )
         self.attachments.append(attachment)
         return attachment
 
-    def embedder(self) -> "Embedder":
-        from trivium.retrieval.embed import load_embedder
+    def offered(self) -> "list[BaseTool]":
+        """The tools that the model may call."""
+        from trivium.agent.means import tools_of
 
-        return load_embedder(self.settings.embedder)
+        return tools_of(self.agent.tools, self.agent.workspace) if self.tools_on else []
 
-    def toolbox(self) -> "list[BaseTool]":
-        """Every tool there is: built in, from the user's files, from MCP servers."""
-        if self._toolbox is None:
-            self._toolbox = self._build_toolbox()
-        return self._toolbox
-
-    def _build_toolbox(self) -> "list[BaseTool]":
-        from trivium.agent.tools import builtin_tools
-        from trivium.agent.tools.user import load_file
-        from trivium.agent.workspace import Workspace
-
-        tools = list(builtin_tools(Workspace(Path.cwd())))
-        for file in self.settings.tool_files:
-            tools += load_file(Path(file).expanduser())
-        servers = servers_of(self.options.mcp, self.settings)
-        if servers:
-            from trivium.agent.mcp_client import McpTools
-
-            tools += self._closing.enter_context(McpTools(servers)).tools
-        return tools
+    def take_notes(self) -> list[str]:
+        notes, self.notes = self.notes, []
+        return notes
 
     def close(self) -> None:
-        """Close all, and forget a conversation in which nothing was said."""
-        self._indexes.close()
-        self._closing.close()
+        """Close all, and forget a conversation that began here and in which nothing was said."""
+        with ExitStack() as last_first:
+            last_first.callback(self.sessions.close)
+            session = self.agent.session
+            if session.id == self._fresh and not session.messages:
+                last_first.callback(self.sessions.delete, session.name)
+            last_first.callback(self._servers.close)
+            for index in self._indexes:
+                last_first.callback(index.close)
+            last_first.callback(self.agent.engine.close)
+            last_first.callback(self.agent.close)
+
+    def _offer(self) -> None:
+        if not self.tools_on:
+            self.agent.tools, self.agent.workspace = (), None
+            return
+        if self._added is None:
+            self._added = self._bring()
+        self.agent.tools = [*self._added, *self._searching()]
+        self.agent.workspace = Path.cwd()
+
+    def _bring(self) -> "list[BaseTool]":
+        """The tools of the user's files and of MCP servers, which are started."""
+        from trivium.agent.tools.user import load_file
+
+        tools = [tool for file in self.settings.tool_files for tool in load_file(file)]
+        servers = dict(self.settings.mcp)
+        if self.options.mcp or servers:
+            from trivium.agent.mcp_client import McpTools, parse_server
+
+            servers |= dict(parse_server(text) for text in self.options.mcp)
+            started = self._servers.enter_context(McpTools(servers))
+            self.notes += started.problems
+            tools += started.tools
+        return tools
+
+    def _searching(self) -> "list[BaseTool]":
+        """The index as a tool, for questions that the model asks itself."""
+        if len(self._indexes) != 1:
+            return []
+        from trivium.agent.tools.documents import ask_tool, search_tool
+        from trivium.retrieval.answer import Asker
+
+        (index,) = self._indexes
+        asker = Asker(index, self.agent.engine, self.settings.top_k)
+        return [search_tool(index), ask_tool(asker)]
 
 
 def open_chat(
-    options: Options,
-    settings: "Settings",
-    approve: "Approver",
-    sampling: "Sampling",
+    options: Options, settings: "Settings", approve: "Approver", sampling: "Sampling"
 ) -> Opened:
     """The agent that the options ask for.
 
@@ -134,89 +173,48 @@ def open_chat(
     from trivium.agent.sessions import Sessions
     from trivium.engines.load import load_engine
 
-    with ExitStack() as closing:
-        sessions = closing.enter_context(Sessions())
-        name = _session(sessions, options)
+    with ExitStack() as failing:
+        sessions = failing.enter_context(Sessions())
+        name = _latest(sessions) if options.resume else options.session
         engine = load_engine(settings.model, settings)
-        closing.callback(engine.close)
+        failing.callback(engine.close)
         from trivium.agent.agent import Agent
 
-        agent = closing.enter_context(
-            Agent(
-                engine,
-                session=name,
-                system=settings.system,
-                approve=approve,
-                workspace=Path.cwd(),
-                sampling=sampling,
-                sessions=sessions,
-            )
+        agent = Agent(
+            engine,
+            session=name,
+            system=settings.system,
+            approve=approve,
+            sampling=sampling,
+            sessions=sessions,
         )
-        opened = Opened(settings, options, sessions, agent, _closing=closing.pop_all())
+        failing.pop_all()
+    opened = Opened(agent, sessions, settings, options)
+    opened._fresh = None if agent.session.messages else agent.session.id
     try:
         if options.indexes:
             opened.use_indexes(options.indexes)
-        if offers_tools(settings, engine):
-            opened.use_tools(True)
         for path in options.attach:
             opened.attach(path)
+        _offer_tools(opened, engine)
     except BaseException:
         opened.close()
         raise
     return opened
 
 
-def offers_tools(settings: "Settings", engine: "Engine") -> bool:
-    """Whether the model is given tools: as the settings say, or by its size."""
-    if settings.tools == "auto":
-        return engine.parameters is None or engine.parameters >= LARGE
-    return settings.tools == "on"
+def _offer_tools(opened: Opened, engine: "Engine") -> None:
+    """As the settings say, or by the model's size."""
+    settings = opened.settings
+    able = engine.parameters is None or engine.parameters >= LARGE
+    if settings.tools == "on" or (settings.tools == "auto" and able):
+        opened.use_tools(True)
+    elif opened.options.mcp or settings.tool_files or settings.mcp:
+        opened.notes.append(f"{engine.name} is offered no tools; --tools on or /tools on does it")
 
 
-def servers_of(given: Iterable[str], settings: "Settings") -> "dict[str, McpServer]":
-    """The MCP servers of the settings and of the command line, by name.
-
-    Each of `given` is a URL or a command, with NAME= before it if it shall have one.
-
-    Raises:
-        UsageError: when one is empty or its quotes do not close.
-    """
-    import re
-    import shlex
-
-    from trivium.config import McpServer
-
-    servers = dict(settings.mcp)
-    for text in given:
-        match = re.match(r"([A-Za-z][\w-]*)=(.*)", text, re.DOTALL)
-        name, what = match.groups() if match else (f"mcp{len(servers) + 1}", text)
-        try:
-            words = tuple(shlex.split(what))
-        except ValueError as error:
-            raise UsageError(f"--mcp {text}: {error}") from error
-        if not words:
-            raise UsageError(f'--mcp "{text}" names neither a command nor a URL')
-        url = what.startswith(("http://", "https://"))
-        servers[name] = McpServer(url=what) if url else McpServer(command=words)
-    return servers
-
-
-def _session(sessions: "Sessions", options: Options) -> str | None:
-    """The session to open, made if its name is new; None for one without a name yet."""
-    if options.resume:
-        latest = sessions.latest()
-        if latest is None:
-            raise UsageError("there is no conversation to continue yet; start one without -c")
-        return latest.name
-    if options.session is None:
-        return None
-    known = {session.name for session in sessions.all()}
-    if options.session in known:
-        return options.session
-    return sessions.create(options.session).name
-
-
-def _index(name: str, embedder: "Embedder") -> "Index":
-    from trivium.retrieval.index import Index
-
-    return Index.open(name, embedder=embedder)
+def _latest(sessions: "Sessions") -> str:
+    latest = sessions.latest()
+    if latest is None:
+        raise UsageError("there is no conversation to continue yet; begin one without --continue")
+    return latest.name

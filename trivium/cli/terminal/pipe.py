@@ -26,8 +26,10 @@ def answer(
     opened = open_chat(options, settings, refuse, sampling)
     done: Done | None = None
     calls: list[ToolFinished] = []
-    notes: list[str] = []
+    notes = opened.take_notes()
     try:
+        for note in notes:
+            console.note(note)
         for event in opened.agent.stream(message, opened.attachments):
             if isinstance(event, Done):
                 done = event

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.padding import Padding
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
 from trivium.agent.base import (
@@ -130,6 +131,16 @@ class Screen:
     def line(self, text: str, style: str = "dim") -> None:
         """A remark of text that may come from anywhere."""
         self.remark(Text(clean(text), style))
+
+    def table(self, rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
+        """Rows of remarks in columns; `styles` may give each row one of Rich's."""
+        self.quiet()
+        self._part("remark")
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for number, row in enumerate(rows):
+            style = styles[number] if styles else ""
+            grid.add_row(*(Text(clean(cell), style) for cell in row))
+        self.console.print(Padding(grid, (0, 0, 0, 2)))
 
     def rest(self) -> None:
         """Leave an empty line before what comes next."""

@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trivium.cli.terminal.words import excerpt
 from trivium.errors import UsageError
@@ -69,7 +69,7 @@ def tools(chat: "Chat", switch: str) -> None:
     if opened.tools_on:
         rows = [
             (tool.name, gate_of(tool).effect, excerpt(tool.description))
-            for tool in opened.toolbox()
+            for tool in opened.offered()
         ]
         chat.table(rows)
 
@@ -78,12 +78,15 @@ def set_(chat: "Chat", argument: str) -> None:
     agent = chat.agent
     name, _, value = argument.partition(" ")
     if value:
-        agent.sampling = replace(agent.sampling, **{name: _parsed(name, value.strip())})
+        change: dict[str, Any] = {name: _parsed(name, value.strip())}
+        agent.sampling = replace(agent.sampling, **change)
     elif name:
         _knob(name)
     knobs = [field.name for field in fields(agent.sampling)]
     shown = [name] if name else knobs
     chat.table([(knob, _written(getattr(agent.sampling, knob))) for knob in shown])
+    if not agent.sampling.temperature and shown != ["temperature"]:
+        chat.say("at temperature 0 the likeliest token is chosen, whatever else is set")
 
 
 _RANGES: dict[str, tuple[type, float, float]] = {
