@@ -153,9 +153,11 @@ def _code(text: str) -> str:
 
 def _closed(text: str) -> str:
     """`text` with its last code block closed: half an answer must not swallow what follows."""
+    text = text.strip("\n")
+    if "```" not in text and "~~~" not in text:
+        return text
     from markdown_it import MarkdownIt
 
-    text = text.strip("\n")
     last = next(reversed(MarkdownIt().parse(text)), None)
     if last is None or last.type != "fence" or last.level or last.map is None:
         return text
