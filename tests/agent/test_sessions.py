@@ -243,6 +243,7 @@ class TestTree:
 
     def test_a_deleted_session_leaves_nothing(self, sessions: Sessions) -> None:
         made, other = sessions.create("a"), sessions.create("b")
+        sessions._db.read("PRAGMA synchronous = OFF")
         say(sessions, other, "common word")
         say(sessions, made, *(f"common {n}" for n in range(1100)))  # deeper than SQLite recurses
         state = sessions.state_file(made.id)
