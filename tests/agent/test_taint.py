@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
@@ -86,6 +87,17 @@ _TEXT = st.text(alphabet="abcdefghij /.-'\"\\", min_size=1, max_size=30)
 def test_a_value_inside_untrusted_text_is_tainted(before: str, value: str, after: str) -> None:
     tells = any(len(word) >= 3 for word in re.findall("[a-z]+", value))
     assert tainted({"x": value}, "", [before + value + after]) is tells
+
+
+def test_long_texts_are_judged_in_time() -> None:
+    page = " ".join(f"{number:x}" for number in range(10**5, 10**5 + 60_000))
+    own = " ".join(f"zz{number:x}y" for number in range(10**5, 10**5 + 60_000))
+    began = time.monotonic()
+    assert tainted({"content": page[100_000:300_000]}, "", [page])
+    assert tainted({"content": " ".join(reversed(page.split()))}, "", [page])
+    assert not tainted({"content": own}, "", [page])
+    assert not tainted({"content": "z" * 10**6}, "", [page])
+    assert time.monotonic() - began < 10
 
 
 @given(_TEXT, _TEXT, st.lists(_TEXT, max_size=3))

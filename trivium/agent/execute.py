@@ -44,7 +44,8 @@ class Executor:
     ) -> None:
         """`trusted` gives the user's own messages, `untrusted` all other text that was read.
 
-        What tools that are not built in say of themselves is untrusted as well.
+        What tools that are not built in say of themselves is untrusted as well, but for their own
+        calls: a description names the values that its arguments may have.
 
         `on_start` is told of each call that was let through, with a title of one line.
         """
@@ -73,7 +74,7 @@ class Executor:
         if twice:
             raise UsageError(f"two tools are named {twice[0]!r}: rename one of them")
         self._tools = tuple(tools)
-        self._described = [_description(tool) for tool in tools if not _is_builtin(tool)]
+        self._described = {t.name: _description(t) for t in tools if not _is_builtin(t)}
 
     def run(self, call: ToolCall) -> tuple[str, bool]:
         """The text for the model, and whether it tells of an error or a refusal. Never raises.
@@ -113,6 +114,7 @@ class Executor:
     def _proposal(self, tool: "BaseTool", arguments: Mapping[str, Any]) -> Proposal:
         gate = gate_of(tool)
         preview = gate.preview(arguments)
+        others = [text for name, text in self._described.items() if name != tool.name]
         title = visible(" ".join(preview.title.split()))
         return Proposal(
             tool.name,
@@ -121,7 +123,7 @@ class Executor:
             title if len(title) <= TITLE else title[: TITLE - 1] + "…",
             visible(preview.detail),
             preview.pattern,
-            tainted(arguments, self._trusted(), [*self._untrusted(), *self._described]),
+            tainted(arguments, self._trusted(), [*self._untrusted(), *others]),
         )
 
     def _finished(self, tool: "BaseTool", arguments: Mapping[str, Any]) -> str:

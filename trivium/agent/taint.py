@@ -15,6 +15,12 @@ TRIVIAL = 3
 PIECE = 4
 """The shortest piece of which a longer word may be assembled."""
 
+SAMPLED = 300
+"""Of a longer string, about so many words are looked at, evenly spread."""
+
+LONGEST = 100
+"""A word of more characters is not taken apart."""
+
 _WORD = re.compile(r"[^\W_]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){4,}")
@@ -74,37 +80,41 @@ def tainted(arguments: Mapping[str, object], trusted: str, untrusted: Sequence[s
       the marks between words, or as what base64, hexadecimal, percent, HTML or backslash escapes
       there stand for; or when it can be put together from pieces of at least `PIECE` characters
       that stand there.
-    - A string is foreign when, of the characters in its words that the user did not write (words
-      that are trivial left aside), at least half are in words that are theirs. So a path, a URL or
-      a command is foreign that was put together from their pieces, or from theirs and the user's.
+    - A string is foreign when it stands in an untrusted text whole; or when, of the characters in
+      its words that the user did not write (trivial words left aside), at least half are in words
+      that are theirs. So a path, a URL or a command is foreign that was put together from their
+      pieces, or from theirs and the user's. Of a string of more than `SAMPLED` words only some
+      are looked at; words of more than `LONGEST` characters are not taken apart.
     """
     strings = [words for text in _strings(arguments) if _telling(words := _words(text))]
     own = f" {' '.join(_words(trusted))} "
     if any(f" {' '.join(words)} " in own for words in strings):
         return False
-    theirs = tuple(_squeezed(text) for text in untrusted)
+    theirs = "\n".join(_squeezed(text) for text in untrusted)
     return any(_foreign(words, set(own.split()), theirs) for words in strings)
 
 
-def _foreign(words: Sequence[str], own: set[str], theirs: Sequence[str]) -> bool:
-    joined = "".join(words)
-    if any(joined in text for text in theirs):
+def _foreign(words: Sequence[str], own: set[str], theirs: str) -> bool:
+    if "".join(words) in theirs:
         return True
     unwritten = [word for word in words if len(word) >= TRIVIAL and word not in own]
+    unwritten = unwritten[:: 1 + len(unwritten) // SAMPLED]
     total = sum(map(len, unwritten))
     found = sum(len(word) for word in unwritten if _assembled(word, theirs))
     return total > 0 and 2 * found >= total
 
 
-def _assembled(word: str, theirs: Sequence[str]) -> bool:
+def _assembled(word: str, theirs: str) -> bool:
     """Whether `word` is a piece of their texts, or a row of pieces of at least PIECE characters."""
-    if any(word in text for text in theirs):
-        return True
+    if word in theirs or len(word) > LONGEST:
+        return word in theirs
     ends = {0}
-    for end in range(PIECE, len(word) + 1):
-        pieces = (word[start:end] for start in ends if end - start >= PIECE)
-        if any(piece in text for piece in pieces for text in theirs):
-            ends.add(end)
+    for start in range(len(word)):
+        if start in ends:
+            for end in range(start + PIECE, len(word) + 1):
+                if word[start:end] not in theirs:
+                    break  # and so no longer piece from here
+                ends.add(end)
     return len(word) in ends
 
 
@@ -130,8 +140,10 @@ def _telling(words: Sequence[str]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    kept = "".join(c for c in text if unicodedata.category(c) != "Cf")
-    return _WORD.findall(unicodedata.normalize("NFKC", kept).casefold())
+    if not text.isascii():
+        text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+        text = unicodedata.normalize("NFKC", text)
+    return _WORD.findall(text.casefold())
 
 
 @lru_cache(maxsize=512)
