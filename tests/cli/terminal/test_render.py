@@ -21,12 +21,8 @@ from trivium.retrieval.base import Citation
 CALL = ToolCall("1", "calculate", {"expression": "6*7"})
 
 
-def completion(finish: str = "stop", reused: int = 0) -> Completion:
-    assert finish in ("stop", "length")
-    return Completion(
-        "42", "length" if finish == "length" else "stop", 1000, 30,
-        timing=Timing(0.5, 1.5), reused_tokens=reused,
-    )  # fmt: skip
+def completion(reused: int = 0) -> Completion:
+    return Completion("42", "stop", 1000, 30, timing=Timing(0.5, 1.5), reused_tokens=reused)
 
 
 def done(text: str = "42", **node: object) -> Done:
@@ -156,10 +152,6 @@ class TestStatus:
     def test_an_interrupted_answer_has_no_speed(self) -> None:
         end = Done(Node("assistant", "4", state="interrupted"), None, 1030)
         assert status(end, 8192).plain == "interrupted · 1,030 of 8,192 tokens"
-
-    def test_an_answer_that_was_cut_says_how_to_have_more(self) -> None:
-        end = Done(Node("assistant", "42"), completion("length"), 1030)
-        assert status(end, 0).plain.startswith("cut at its token limit, see /set max_tokens · ")
 
     def test_a_crowded_context_is_a_warning(self) -> None:
         end = Done(Node("assistant", "42"), None, 900)

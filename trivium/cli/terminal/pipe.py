@@ -61,6 +61,7 @@ def document(
         "session": agent.session.name,
         "message": node.id,
         "model": agent.engine.name,
+        "state": node.state,
         "finish": completion.finish if completion else None,
         "usage": _usage(completion)
         | {

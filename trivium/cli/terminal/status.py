@@ -18,8 +18,6 @@ def status(done: "Done", context_length: int) -> Text:
         parts.append(Text("interrupted", "yellow"))
     completion = done.completion
     if completion is not None:
-        if completion.finish == "length":
-            parts.append(Text("cut at its token limit, see /set max_tokens", "yellow"))
         if completion.timing.decode > 0:
             speed = completion.completion_tokens / completion.timing.decode
             parts.append(Text(f"{speed:.1f} tokens/s"))
