@@ -182,6 +182,9 @@ def test_claims_and_citations_are_those_of_ask(real_models: Path, tmp_path: Path
         assert consulted.attribute(text) == asked.claims
         assert consulted.hits == asked.hits
         assert [claim.supported for claim in asked.claims] == [True, False]
+        wrong = Asker(index, ScriptedEngine("In the Baltic.", parameters=SMALL)).ask(QUESTION)
+        assert wrong.quoted
+        assert wrong.claims == (consulted.quotation(),)
         for claim in asked.claims:
             for citation in claim.citations:
                 held = index.text(citation.path)

@@ -13,7 +13,7 @@ from trivium.agent.base import Node
 from trivium.agent.rewrite import standalone
 from trivium.engines.base import Engine, Message, Request
 from trivium.errors import ContextOverflow
-from trivium.retrieval.answer import NOT_SAID, best_sentences, fit, is_small
+from trivium.retrieval.answer import NOT_SAID, best_sentences, fit, is_small, quotation
 from trivium.retrieval.attribute import attribute
 from trivium.retrieval.base import Claim, Hit
 from trivium.retrieval.evidence import Evidence, weigh
@@ -58,6 +58,13 @@ class Consulted:
             return _idf(self._indexes, words)
 
         return attribute(text, self._evidence, weights, embedder)
+
+    def quotation(self) -> Claim:
+        """The best source sentence, which `ask` shows when it supports nothing of an answer.
+
+        Only where the documents are `answerable`.
+        """
+        return quotation(self._evidence)
 
 
 def consult(

@@ -250,10 +250,8 @@ class Asker:
         claims = attribute(text, evidence, self.index.idf, self.index.embedder)
         if any(claim.supported for claim in claims):
             return replace(base, text=text, claims=claims, generated=text)
-        best = evidence.sentences[0]
-        citation = quote(best, best.cosine)
-        claim = Claim(best.text, 0, len(best.text), (citation,))
-        return replace(base, text=best.text, claims=(claim,), generated=text, quoted=True)
+        claim = quotation(evidence)
+        return replace(base, text=claim.text, claims=(claim,), generated=text, quoted=True)
 
 
 def is_small(engine: Engine) -> bool:
@@ -265,6 +263,12 @@ def best_sentences(evidence: Evidence) -> tuple[Sentence, ...]:
     """The few sentences that a small model reads, in the order of their documents."""
     best = evidence.sentences[:SENTENCES]
     return tuple(sorted(best, key=lambda s: (s.passage.path, s.passage.start, s.start)))
+
+
+def quotation(evidence: Evidence) -> Claim:
+    """The best source sentence as a claim of its own, for an answer that nothing supports."""
+    best = evidence.sentences[0]
+    return Claim(best.text, 0, len(best.text), (quote(best, best.cosine),))
 
 
 def fit(
