@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trivium.engines.base import Request
-from trivium.engines.constrain import check_json, constrained, schema_grammar
+from trivium.engines.constrain import check_json, check_value, constrained, prefixed, schema_grammar
 from trivium.errors import SchemaViolation, UsageError
 
 POINT: dict[str, object] = {
@@ -98,3 +98,27 @@ def test_a_property_may_be_called_max_length() -> None:
 def test_what_the_converter_cannot_say_is_the_users_to_change() -> None:
     with pytest.raises(UsageError, match="cannot be turned into a grammar"):
         schema_grammar({"$ref": "https://example.com/schema.json"})
+
+
+def test_what_allows_every_value_is_not_taken_for_an_object() -> None:
+    every = schema_grammar({"type": "object", "properties": {"x": {}, "y": {"title": "Y"}}})
+    for kind in ("object", "array", "string", "number", "boolean", "null"):
+        assert f"{kind} ::= " in every
+
+
+def test_a_pattern_without_anchors_is_left_to_the_check() -> None:
+    part = {"type": "string", "pattern": "a"}
+    assert schema_grammar(part) == schema_grammar({"type": "string"})
+    assert schema_grammar(part | {"pattern": "^a$"}) != schema_grammar(part)
+    with pytest.raises(SchemaViolation, match="the name breaks its schema"):
+        check_value("b", part, "the name")
+
+
+names = st.from_regex(r"[a-z0-9-]{1,6}", fullmatch=True)
+literals = st.text(alphabet='ab-"\\[]{} ', max_size=8)
+
+
+@given(names, literals, names)
+def test_a_prefix_reaches_names_alone(name: str, literal: str, other: str) -> None:
+    spelt = json.dumps(literal)
+    assert prefixed(f"{name} ::= {spelt} {other}+", "t0-") == f"t0-{name} ::= {spelt} t0-{other}+"

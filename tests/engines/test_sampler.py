@@ -97,6 +97,33 @@ def test_a_grammar_admits_whole_sentences_only(weights: Weights, text: str, comp
         grammar.close()
 
 
+def test_a_grammar_may_come_later_and_begin_inside_its_text(
+    weights: Weights, context: Context
+) -> None:
+    sampler = Sampler(weights, Sampling(), None)
+    try:
+        free = sampler.choose(context)
+        grammar = Grammar(weights, 'root ::= "<call>" [0-9]')
+        assert grammar.follow(weights, "<cal")
+        sampler.constrain(grammar)
+        text = b""
+        while not weights.ends(token := sampler.choose(context)):
+            text += weights.piece(token)
+        assert text[:2] == b"l>"
+        assert text[2:].isdigit()
+        assert not weights.piece(free).startswith(b"l>")
+    finally:
+        sampler.close()
+
+
+def test_a_grammar_does_not_follow_what_it_does_not_allow(weights: Weights) -> None:
+    grammar = Grammar(weights, 'root ::= "ab"')
+    try:
+        assert not grammar.follow(weights, "ax")
+    finally:
+        grammar.close()
+
+
 def test_a_grammar_needs_a_root(weights: Weights) -> None:
     with pytest.raises(UsageError, match="start rule `root`"):
         Grammar(weights, 'start ::= "a"')

@@ -53,7 +53,7 @@ NOTE = Tool(
         "$defs": {"Tag": {"enum": ["red", "blue"]}},
     },
 )
-NOW = Tool("now", "The time.", {})
+NOW = Tool("now", "The time.", {"type": "object", "properties": {}})
 TOOLS = (ADD, NOTE, NOW)
 ASK = Request((Message("user", "What is 2 plus 3?"),), tools=TOOLS)
 

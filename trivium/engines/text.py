@@ -4,7 +4,6 @@ import codecs
 from collections.abc import Sequence
 from typing import Literal
 
-
 THINK, END_THINK = "<think>", "</think>"
 """The tags around what a reasoning model writes before its answer."""
 
