@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from trivium.agent.mcp_client import McpTools
 from trivium.agent.tools import gate_of
 from trivium.cli.main import run
 from trivium.config import McpServer
+from trivium.errors import Unavailable
 from trivium.retrieval.index import Index
 
 ROOT = Path(__file__).parents[2]
@@ -196,6 +198,16 @@ class TestHttp:
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=20)
         assert "Traceback" not in err, err
+
+    def test_one_that_is_killed_ends_the_call_and_not_the_chat(self, rivers: Path) -> None:
+        with over_http() as (url, process), McpTools({"docs": McpServer(url=url)}) as tools:
+            process.kill()
+            process.wait()
+            start = time.monotonic()
+            for says in ("ended in the call of docs_list_indexes", "its tools are gone"):
+                with pytest.raises(Unavailable, match=f'the MCP server "docs" .*{says}'):
+                    tools.tools[0].invoke({})
+            assert time.monotonic() - start < 10
 
     def test_a_port_that_is_taken_is_one_sentence(self, capsys: pytest.CaptureFixture[str]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

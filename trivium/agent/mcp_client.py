@@ -14,6 +14,7 @@ import shlex
 import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -110,10 +111,9 @@ class McpTools:
             return
         for connection in self._open:
             connection.stop()
-        deadline = time.monotonic() + STOP_SECONDS
-        for connection in self._open:
-            connection.wait(deadline)
         if self._thread.is_alive():
+            with suppress(TimeoutError):
+                self._start(_all_ended()).result(STOP_SECONDS)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(1)
         if not self._thread.is_alive():  # else it is busy with a flood, and ends with the program
@@ -126,6 +126,13 @@ class McpTools:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+async def _all_ended() -> None:
+    """Wait for every other task of this loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others)
 
 
 def _check(name: str, server: McpServer) -> None:

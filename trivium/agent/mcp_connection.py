@@ -54,7 +54,6 @@ class Connection:
         self._start = start
         self._words = _LastWords()
         self._ready: futures.Future[Listed] = futures.Future()
-        self._ended = threading.Event()
         self._task = start(self._live())
 
     def tools(self, deadline: float) -> tuple[list[McpTool], list[str]]:
@@ -78,11 +77,8 @@ class Connection:
         return offered(self.name, self.server, session, listed, self._call)
 
     def stop(self) -> None:
-        """Have it end, from any thread; `wait` tells when it has."""
+        """Have it end, from any thread."""
         self._task.cancel()
-
-    def wait(self, deadline: float) -> None:
-        self._ended.wait(max(deadline - time.monotonic(), 0.01))
 
     def _call(self, tool: McpTool, arguments: Mapping[str, object]) -> str:
         """Call a tool from any thread, within the time of the turn's call.
@@ -97,6 +93,9 @@ class Connection:
         run = current(CALL_SECONDS)
         called = self._start(tool.remote(**arguments))
         while not futures.wait([called], min(0.1, run.left)).done:
+            if self._task.done():  # over HTTP a call does not notice by itself
+                called.cancel()
+                raise Unavailable(f'the MCP server "{self.name}" ended in the call of {tool.name}')
             if not run.left:
                 called.cancel()
                 self._start(self._ping())
@@ -130,7 +129,6 @@ class Connection:
                 self._ready.set_exception(error)
         finally:
             self._words.close()
-            self._ended.set()
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[ClientSession]:
