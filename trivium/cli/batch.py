@@ -1,0 +1,5 @@
+"""`trivium batch`."""
+
+import typer
+
+app = typer.Typer(add_completion=False)

@@ -1,0 +1,5 @@
+"""`trivium eval`."""
+
+import typer
+
+app = typer.Typer(add_completion=False)

@@ -1,0 +1,5 @@
+"""`trivium prompts`."""
+
+import typer
+
+app = typer.Typer(add_completion=False)

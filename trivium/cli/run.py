@@ -1,0 +1,5 @@
+"""`trivium run`."""
+
+import typer
+
+app = typer.Typer(add_completion=False)
