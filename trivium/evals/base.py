@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Scores = Mapping[str, float | None]
-"""Metric -> value of one record; None: this metric has no value here, and takes no part in a mean."""
+"""Metric -> value of one record. None: the metric has no value here and is in no mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Record:
     `Fingerprint.id`. `output` is None where nothing was generated, `choices` is empty where nothing
     was chosen between. `error` says why there is no result; such a record has no scores and is
     counted as failed, never as wrong. `scores` hold None for what could not be judged. `seconds`
-    is the engine's own time for this row.
+    is the engine's own time for this row. `truncated`: the output was cut at `max_tokens`.
     """
 
     run: str
@@ -76,6 +76,7 @@ class Record:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    truncated: bool = False
 
     @property
     def cell(self) -> Cell:
