@@ -1,0 +1,167 @@
+"""Rows of data from files that people keep: JSON Lines, CSV, Parquet, the tasks' own layouts."""
+
+import csv
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trivium.errors import UsageError
+from trivium.evals.base import Row
+
+if TYPE_CHECKING:
+    from trivium.evals.suite import Data
+
+_SUFFIXES = {
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet",
+}  # fmt: skip
+
+
+def load_rows(data: "Data", folder: Path) -> list[Row]:
+    """The rows that `data` means, in the file's order (or a sample's).
+
+    Raises:
+        UsageError: naming the file, and the line or column that is wrong.
+    """
+    file = locate(data.file, folder)
+    raw = [
+        (number, columns)
+        for number, columns in enumerate(read(file, data.format))
+        if all(_matches(columns, name, wanted, file) for name, wanted in data.where.items())
+    ]
+    if not raw:
+        kept = f" that match {data.where}" if data.where else ""
+        raise UsageError(f"{file} has no rows{kept}")
+    if data.limit is not None and data.limit < len(raw):
+        if data.seed is not None:
+            chosen = random.Random(data.seed).sample(range(len(raw)), data.limit)  # noqa: S311
+            raw = [raw[number] for number in sorted(chosen)]
+        else:
+            raw = raw[: data.limit]
+    return _rows(raw, data, file)
+
+
+def locate(name: str, folder: Path) -> Path:
+    """Where the file or folder `name` lies: beside the suite, or under TRIVIUM_DATA.
+
+    Raises:
+        UsageError: when it is in neither place.
+    """
+    path = Path(name).expanduser()
+    if (beside := folder / path).exists():  # an absolute path stays what it is
+        return beside
+    where = os.environ.get("TRIVIUM_DATA")
+    if where and (shared := Path(where).expanduser() / path).exists():
+        return shared
+    looked = f"{beside}" + (f" or under TRIVIUM_DATA ({where})" if where else "")
+    way = "" if where else "; set TRIVIUM_DATA to the folder with your data sets"
+    raise UsageError(f"there is no {name} at {looked}{way}")
+
+
+def read(file: Path, form: str | None) -> Iterator[Mapping[str, object]]:
+    """The columns of each row of `file`.
+
+    Raises:
+        UsageError: when it cannot be read, naming the line.
+    """
+    form = form or _SUFFIXES.get(file.suffix.lower())
+    if form is None:
+        raise UsageError(f"{file} is not .jsonl, .csv, .tsv or .parquet; say its format")
+    try:
+        if form == "jsonl":
+            yield from _jsonl(file)
+        elif form == "csv":
+            yield from _csv(file)
+        elif form == "parquet":
+            yield from _parquet(file)
+        else:
+            from trivium.evals.tasks.loaders import LOADERS
+
+            yield from LOADERS[form](file)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
+
+
+def _jsonl(file: Path) -> Iterator[Mapping[str, object]]:
+    with file.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise UsageError(f"{file}, line {number} is not JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise UsageError(f'{file}, line {number} is not an object such as {{"q": "..."}}')
+            yield row
+
+
+def _csv(file: Path) -> Iterator[Mapping[str, object]]:
+    """A header, then rows as long as it."""
+    dialect = "excel-tab" if file.suffix.lower() == ".tsv" else "excel"
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        table = csv.reader(lines, dialect, strict=True)
+        try:
+            header = next(table, [])
+            for row in table:
+                if not row:
+                    continue
+                if len(row) != len(header):
+                    raise UsageError(
+                        f"{file}, line {table.line_num} has {len(row)} columns, "
+                        f"but the header has {len(header)}"
+                    )
+                yield dict(zip(header, row, strict=True))
+        except csv.Error as error:
+            raise UsageError(f"{file}, line {table.line_num} is not CSV: {error}") from error
+
+
+def _parquet(file: Path) -> Iterator[Mapping[str, object]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(file) as table:
+            for batch in table.iter_batches():
+                yield from batch.to_pylist()
+    except pa.ArrowException as error:
+        raise UsageError(f"{file} is not Parquet that can be read: {error}") from error
+
+
+def _matches(columns: Mapping[str, object], name: str, wanted: object, file: Path) -> bool:
+    """CSV has only text, so values are compared as text."""
+    if name not in columns:
+        raise UsageError(f'{file} has no column "{name}"; it has {", ".join(columns)}')
+    values = wanted if isinstance(wanted, list) else [wanted]
+    return str(columns[name]) in map(str, values)
+
+
+def _rows(raw: list[tuple[int, Mapping[str, object]]], data: "Data", file: Path) -> list[Row]:
+    rows: dict[str, Row] = {}
+    for number, columns in raw:
+        for name in (data.id, data.target, data.cluster):
+            if name is not None and name not in columns:
+                raise UsageError(
+                    f'{file}, row {number + 1} has no column "{name}"; it has {", ".join(columns)}'
+                )
+        key = str(number) if data.id is None else str(columns[data.id])
+        if key in rows:
+            raise UsageError(f'{file}, row {number + 1}: id "{key}" stands there already')
+        target = None if data.target is None else columns[data.target]
+        if data.labels:
+            target = _label(target, data.labels, f"{file}, row {number + 1}")
+        cluster = None if data.cluster is None else str(columns[data.cluster])
+        inputs = {name: value for name, value in columns.items() if name != data.target}
+        rows[key] = Row(key, inputs, target, cluster)
+    return list(rows.values())
+
+
+def _label(target: object, labels: Mapping[str, str], where: str) -> str:
+    found = labels.get(str(target))
+    if found is None:
+        raise UsageError(f'{where}: the target "{target}" is none of {", ".join(labels)}')
+    return found
