@@ -1,0 +1,84 @@
+"""YAML that people write, read strictly: no key twice, no aliases, and every value has a line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from trivium.errors import UsageError
+
+At = Sequence[int | str]
+"""The way to a value: keys and positions."""
+
+
+class _Strict(yaml.SafeLoader):
+    """A safe loader that refuses what is never meant in such a file.
+
+    YAML would take the last of two equal keys; an alias can stand for itself, or for gigabytes.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f'"{key.value}" stands twice', problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_mapping(text: str, file: Path) -> tuple[dict[str, object], yaml.MappingNode]:
+    """The keys of a YAML document and its nodes, for `line_of`.
+
+    Raises:
+        UsageError: naming `file` and the line.
+    """
+    loader = _Strict(text)
+    try:
+        node = loader.get_single_node()
+        values = None if node is None else loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(f"{file}{line} is not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UsageError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
+    finally:
+        loader.dispose()
+    if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
+        raise UsageError(f"{file} holds no keys such as name: and user:")
+    return {str(key): value for key, value in values.items()}, node
+
+
+def line_of(tree: yaml.Node, at: At) -> int:
+    """The line (from 1) of the key or value that `at` leads to, as far as the file has it."""
+    line, node = 1, tree
+    for part in at:
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                break
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def text_line(tree: yaml.MappingNode, key: str) -> int | None:
+    """The line on which the text under `key` begins: of a block ("|") the one below."""
+    for name, value in tree.value:
+        if name.value == key:
+            line: int = value.start_mark.line + 1
+            return line + 1 if value.style in ("|", ">") else line
+    return None
