@@ -190,6 +190,23 @@ class Runs:
                 return
             last = page[-1][0]
 
+    def rows(self, run_id: str) -> Iterator[tuple[int, str, str | None, str, str]]:
+        """Every row of a run: its number, id, cluster, and the JSON of its inputs and target."""
+        yield from self._paged(_ROWS, run_id)
+
+    def judged(self, run_id: str) -> Iterator[tuple[Any, ...]]:
+        """Every record without its texts, in order, for statistics: the numbers of its cell and
+        row, repeat, failed, truncated, the JSON of its scores, both counts of tokens, seconds."""
+        for _, *values in self._paged(_JUDGED, run_id):
+            yield tuple(values)
+
+    def _paged(self, sql: str, run_id: str) -> Iterator[tuple[Any, ...]]:
+        """A select whose first column orders it, a page of memory at a time."""
+        last = -1
+        while page := self._read(sql, run_id, last, PAGE):
+            yield from page
+            last = page[-1][0]
+
     def summary(self, run_id: str) -> Summary:
         """Means and counts of every cell, computed by SQLite from the records."""
         with self._db.snapshot():
@@ -339,6 +356,14 @@ _PAGE = (
     "r.completion_tokens, r.seconds, r.truncated, w.id, w.inputs, w.target, w.cluster "
     "FROM records r JOIN rows w ON w.run = r.run AND w.number = r.row "
     "WHERE r.run = ? AND r.idx > ? ORDER BY r.idx LIMIT ?"
+)
+_ROWS = (
+    "SELECT number, id, cluster, inputs, target FROM rows WHERE run = ? AND number > ? "
+    "ORDER BY number LIMIT ?"
+)
+_JUDGED = (
+    "SELECT idx, cell, row, repeat, error IS NOT NULL, truncated, scores, prompt_tokens, "
+    "completion_tokens, seconds FROM records WHERE run = ? AND idx > ? ORDER BY idx LIMIT ?"
 )
 _COUNTS = (
     "SELECT cell, count(*), sum(error IS NOT NULL), sum(truncated) FROM records WHERE run = ? "
