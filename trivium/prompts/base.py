@@ -68,8 +68,8 @@ class Prompt:
     """What a prompt file says.
 
     `system` and `user` are jinja templates. `schema` is a JSON Schema in which {"$var": NAME}
-    stands for the value of a variable. `lines` tells where "system", "user" and "variables.NAME"
-    begin in the file `path`, for messages alone.
+    stands for the value of a variable. `lines` tells where "user", "variables.NAME", "examples.0"
+    and the like begin in the file `path`, for messages alone.
     """
 
     name: str

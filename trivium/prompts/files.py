@@ -161,6 +161,10 @@ def parse_prompt(text: str, file: Path) -> Prompt:
         fail(["variables"], "more than one variable is marked input; leave one")
     lines = {f"variables.{one.name}": line_of(tree, ["variables", one.name]) for one in variables}
     lines |= {key: line for key in ("system", "user") if (line := text_line(tree, key))}
+    lines |= {key: line_of(tree, [key]) for key in ("examples", "schema") if key in values}
+    if isinstance(said.examples, list):
+        numbers = range(len(said.examples))
+        lines |= {f"examples.{one}": line_of(tree, ["examples", one]) for one in numbers}
     return Prompt(
         name=said.name,
         user=said.user,

@@ -1,7 +1,7 @@
 """Filling a prompt: jinja in a sandbox, values of the declared types, examples as earlier turns."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import TracebackType
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 Part = Literal["system", "user"]
+UNDECLARED = "is none of the variables; declare it under variables:"
 _LONGEST_PRODUCT = 100_000
 
 
@@ -73,18 +74,19 @@ def text(prompt: Prompt, part: Part, filled: Mapping[str, object]) -> str:
     Raises:
         UsageError: naming the line, when the template is broken or uses an undeclared variable.
     """
-    compiled = parse(prompt, part)
-    for name, line in compiled.names.items():
-        if name not in filled:
-            raise UsageError(
-                f'{_at(prompt, part, line)}: "{name}" is none of the variables; '
-                "declare it under variables:"
-            )
+    for name, where in undeclared(prompt, part, filled):
+        raise UsageError(f'{where}: "{name}" {UNDECLARED}')
     try:
-        return compiled.template.render(filled).strip("\n")
+        return parse(prompt, part).template.render(filled).strip("\n")
     except Exception as error:  # a template is a program: it may divide by zero
         line = _failing_line(error.__traceback__)
         raise UsageError(f"{_at(prompt, part, line)}: the template fails: {error}") from error
+
+
+def undeclared(prompt: Prompt, part: Part, known: Container[str]) -> list[tuple[str, str]]:
+    """The names that the part reads and that are not `known`, each with its place in the file."""
+    names = parse(prompt, part).names.items()
+    return [(name, _at(prompt, part, line)) for name, line in names if name not in known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,7 @@ def fill_schema(prompt: Prompt, filled: Mapping[str, object]) -> Mapping[str, ob
         if isinstance(value, Mapping):
             if value.keys() == {"$var"}:
                 if value["$var"] not in filled:
-                    raise UsageError(
-                        f'{prompt.where("schema")}: "{value["$var"]}" is none of the variables'
-                    )
+                    raise UsageError(f'{prompt.where("schema")}: "{value["$var"]}" {UNDECLARED}')
                 return filled[value["$var"]]
             return {key: put(one) for key, one in value.items()}
         return [put(one) for one in value] if isinstance(value, list) else value

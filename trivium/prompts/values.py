@@ -7,6 +7,7 @@ from typing import cast
 
 from trivium.prompts.base import Example, Variable, VariableType
 
+Key = tuple[tuple[str, str], ...]
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -112,10 +113,13 @@ def same_row(example: Example, row: Mapping[str, object], names: Collection[str]
 
     Rows that share no name are not the same.
     """
-    shared = [name for name in example.inputs if name in names and row.get(name) is not None]
-    return bool(shared) and all(
-        _folded(example.inputs[name]) == _folded(as_text(row[name])) for name in shared
-    )
+    shared = {name for name in example.inputs if name in names and row.get(name) is not None}
+    return bool(shared) and row_key(example.inputs, shared) == row_key(row, shared)
+
+
+def row_key(row: Mapping[str, object], names: Collection[str]) -> Key:
+    """What `row` says under `names`, equal for rows that are the same."""
+    return tuple((name, _folded(as_text(row[name]))) for name in sorted(names))
 
 
 def _folded(text: str) -> str:
