@@ -1,5 +1,254 @@
-"""`trivium eval`."""
+"""`trivium eval`: run suites, and show, list and delete runs."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False)
+from trivium.cli import console
+from trivium.errors import TriviumError, UsageError
+
+if TYPE_CHECKING:
+    from trivium.evals.runner import Progress, Watch
+    from trivium.evals.store import CellSummary, Run, Runs, Summary
+
+app = typer.Typer(
+    no_args_is_help=True, help="Run suites of prompts, models and data, and compare them."
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Name = Annotated[str, typer.Argument(help="A run's id, or a suite's name for its newest run.")]
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="A suite's YAML file, or a shipped suite's name.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="In place of the suite's models; may be repeated."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A file or folder in place of the suite's.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Rows at most.")] = None,
+    code: Annotated[
+        Path | None, typer.Option("--code", help="The Python file with scorers that may be run.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask the failed rows of the last run again.")
+    ] = False,
+    cached: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Take known answers from the cache.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Run a suite, or go on with it. Ctrl-C is a pause: the same command goes on."""
+    from trivium.config import load_settings
+    from trivium.engines.load import load_engine
+    from trivium.evals.cache import Cache
+    from trivium.evals.custom import custom_scorers
+    from trivium.evals.plan import make_plan
+    from trivium.evals.runner import run as carry_out
+    from trivium.evals.store import Runs
+    from trivium.evals.suite import load_suite
+
+    settings = load_settings()
+    said = load_suite(suite)
+    custom = custom_scorers(said, code)
+    models = model or said.models or [settings.model]
+    plan = make_plan(said, models, data=data, limit=limit)
+    with Runs() as runs, Cache(enabled=cached) as cache:
+        try:
+            with _progress() as watch:
+                made = carry_out(
+                    plan,
+                    lambda name: load_engine(name, settings),
+                    runs=runs,
+                    cache=cache,
+                    custom=custom,
+                    retry_failed=retry_failed,
+                    watch=watch,
+                )
+        except KeyboardInterrupt:
+            console.note("paused; the same command goes on from here")
+            raise
+        console.detail(f"{cache.hits:,} answers came from the cache")
+        summary = runs.summary(made)
+    _show(summary, as_json)
+    if summary.run.failed == summary.run.total:
+        raise TriviumError(f"all {summary.run.total} rows failed; see: trivium eval show --failed")
+
+
+@app.command()
+def show(
+    name: Name,
+    failed: Annotated[bool, typer.Option("--failed", help="The failed rows and why.")] = False,
+    records: Annotated[
+        bool, typer.Option("--records", help="Every record, as JSON lines on stdout.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what came out of a run, finished or not."""
+    with _open() as runs:
+        if records:
+            for record in runs.records(name):
+                console.emit_json(asdict(record), line=True)
+        elif failed:
+            rows = [
+                (record.row, record.model, record.prompt, record.error or "")
+                for record in runs.records(name)
+                if record.error is not None
+            ]
+            if as_json:
+                keys = ("row", "model", "prompt", "error")
+                console.emit_json([dict(zip(keys, row, strict=True)) for row in rows])
+            else:
+                console.table(("row", "model", "prompt", "error"), rows)
+        else:
+            _show(runs.summary(name), as_json)
+
+
+@app.command("list")
+def list_runs(as_json: Json = False) -> None:
+    """Show all runs, the newest first."""
+    from trivium.evals.store import Runs, default_file
+
+    found: list[Run] = []
+    if default_file().exists():
+        with Runs() as runs:
+            found = runs.all()
+    if as_json:
+        keys = ("id", "suite", "total", "done", "failed", "created", "complete")
+        console.emit_json([{key: getattr(one, key) for key in keys} for one in found])
+        return
+    rows = [
+        (
+            one.id,
+            f"{one.done:,} of {one.total:,}",
+            f"{one.failed:,} failed" if one.failed else "",
+            "" if one.complete else "paused",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created)),
+        )
+        for one in found
+    ]
+    console.table(("run", "rows", "failed", "state", "begun"), rows)
+    if not rows:
+        console.note("There are no runs; begin one with: trivium eval run SUITE")
+
+
+@app.command()
+def suites(as_json: Json = False) -> None:
+    """Show the suites that come with trivium."""
+    from trivium.evals.suite import load_suite, shipped_suites
+
+    found = [load_suite(name) for name in shipped_suites()]
+    if as_json:
+        keys = ("name", "version", "description", "source", "licence", "variant", "known")
+        console.emit_json([one.model_dump(mode="json", include=set(keys)) for one in found])
+        return
+    console.table(
+        ("suite", "version", "description"),
+        [(one.name, str(one.version), one.description) for one in found],
+    )
+
+
+@app.command()
+def rm(
+    names: Annotated[list[str], typer.Argument(help="The ids of runs.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete runs with all their records. They cannot be brought back."""
+    with _open() as runs:
+        known = {one.id for one in runs.all()}
+        unique = list(dict.fromkeys(names))
+        for name in unique:  # before the first one is gone
+            if name not in known:
+                raise UsageError(f'there is no run "{name}"; see: trivium eval list')
+        if not yes:
+            if not sys.stdin.isatty():
+                raise UsageError(f"say --yes to delete {', '.join(unique)} without being asked")
+            typer.confirm(console.clean(f"Delete {', '.join(unique)}?"), abort=True, err=True)
+        for name in unique:
+            runs.delete(name)
+            console.note(f"the run {name} is deleted")
+
+
+@contextmanager
+def _open() -> "Iterator[Runs]":
+    from trivium.evals.store import Runs, default_file
+
+    if not default_file().exists():
+        raise UsageError("there are no runs yet; begin one with: trivium eval run SUITE")
+    with Runs() as runs:
+        yield runs
+
+
+def _show(summary: "Summary", as_json: bool) -> None:
+    if as_json:
+        console.emit_json(summary.to_dict())
+    else:
+        rows = [row for cell in summary.cells for row in _rows(cell)]
+        console.table(("model", "prompt", "metric", "value", "rows"), rows)
+    run = summary.run
+    console.note(f"run {run.id}: {run.done:,} of {run.total:,} rows")
+    if run.failed:
+        console.note(
+            f"{run.failed:,} rows failed and are in no mean; "
+            f"see: trivium eval show {run.id} --failed"
+        )
+    cut = sum(cell.truncated for cell in summary.cells)
+    if cut:
+        console.note(f"{cut:,} answers were cut at max_tokens")
+
+
+def _rows(cell: "CellSummary") -> Iterator[tuple[str, str, str, str, str]]:
+    names = (cell.cell.model, cell.cell.prompt)
+    for metric, mean in cell.means.items():
+        yield (*names, metric, f"{mean.value:.4g}", f"{mean.n:,}")
+    for metric, value in cell.corpus.items():
+        yield (*names, metric, f"{value:.4g}", f"{cell.done - cell.failed:,}")
+
+
+@contextmanager
+def _progress() -> "Iterator[Watch]":
+    """A bar on stderr with the time that is really left; nothing without a terminal."""
+    from rich import progress
+
+    from trivium.cli.console import Verbosity, err, verbosity
+
+    bar = progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[left]}", markup=False),
+        console=err(),
+        transient=True,
+        disable=verbosity() <= Verbosity.QUIET or not err().is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=None, left="")
+
+        def watch(now: "Progress") -> None:
+            failed = f", {now.failed:,} failed" if now.failed else ""
+            bar.update(
+                task,
+                description=console.clean(now.model),
+                completed=now.done,
+                total=now.total,
+                left=(f"{duration(now.eta)} left" if now.eta is not None else "") + failed,
+            )
+
+        yield watch
+
+
+def duration(seconds: float) -> str:
+    """For a person: "45 s", "12 min", "3 h 20 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

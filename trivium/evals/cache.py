@@ -37,14 +37,15 @@ def _m001_initial(db: sqlite3.Connection) -> None:
 class Cache:
     """Completions and log-probabilities on the disk. `hits` counts what did not cost anything."""
 
-    def __init__(self, file: Path | None = None) -> None:
-        """Open `file`, or the user's own.
+    def __init__(self, file: Path | None = None, *, enabled: bool = True) -> None:
+        """Open `file`, or the user's own. Unless `enabled`, nothing is taken from it.
 
         Raises:
             TriviumError: when it is damaged or cannot be written.
         """
         self.file = file or home() / "cache.db"
         self.hits = 0
+        self._enabled = enabled
         ensure(self.file.parent)
         self._db = Database(self.file, (_m001_initial,), "delete it: it holds nothing but copies")
 
@@ -102,7 +103,7 @@ class Cache:
         load: Callable[[str], Result],
     ) -> list[Result | TriviumError]:
         found: dict[bytes, Result | TriviumError] = {
-            key: load(value) for key, value in self._get(set(keys))
+            key: load(value) for key, value in self._get(set(keys) if self._enabled else set())
         }
         self.hits += sum(key in found for key in keys)
         missing = {

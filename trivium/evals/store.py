@@ -101,6 +101,26 @@ class Summary:
     run: Run
     cells: tuple[CellSummary, ...]
 
+    def to_dict(self) -> dict[str, object]:
+        """As plain data, without what depends on the clock."""
+        return {
+            "run": self.run.id,
+            "suite": self.run.suite,
+            "total": self.run.total,
+            "done": self.run.done,
+            "failed": self.run.failed,
+            "complete": self.run.complete,
+            "cells": [
+                {"model": one.cell.model, "prompt": one.cell.prompt}
+                | {name: getattr(one, name) for name in _PLAIN}
+                | {"means": {key: asdict(mean) for key, mean in one.means.items()}}
+                for one in self.cells
+            ],
+        }
+
+
+_PLAIN = ("prompt_hash", "fingerprint", "done", "failed", "truncated", "corpus")
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:

@@ -1,7 +1,6 @@
 """A suite: models x prompts over data, judged by scorers; one YAML file."""
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trivium.errors import UsageError
+from trivium.prompts.yaml_file import line_of, read_mapping
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -104,6 +104,8 @@ class Suite(Closed):
     prompts: Annotated[list[str | Inline], Field(min_length=1)]
     chat: bool = True
     """False: the prompt is plain text, its parts set apart by an empty line, for base models."""
+    delimiter: str = " "
+    """What stands between a plain prompt and its answer."""
     method: Method = "generate"
     """Write an answer, choose the likeliest of `choices`, or measure how likely the target is."""
     choices: list[str] | str | None = None
@@ -118,7 +120,7 @@ class Suite(Closed):
     scorers: list[str | dict[str, dict[str, object]]] = []
     """A scorer's name, or a name with its options."""
     code: str | None = None
-    """A Python file whose functions marked with `@scorer` may be named; run with `--allow-code`."""
+    """A Python file with scorers, which are functions; run only when `--code` names it too."""
     gates: list[dict[str, object]] = []
     shard: Annotated[int, Field(ge=1, le=4096)] = 64
     """Rows that are asked, judged and stored together."""
@@ -169,61 +171,33 @@ def shipped_suites() -> list[str]:
     return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
 
 
-def _read(file: Path, above: tuple[Path, ...]) -> tuple[dict[str, object], yaml.Node | None]:
+def _read(file: Path, above: tuple[Path, ...]) -> tuple[dict[str, object], yaml.MappingNode]:
     """A file's keys, with those of the file it includes below them."""
     if file.resolve() in above:
         raise UsageError(f"{file} includes itself; take that include out")
     try:
-        text = file.read_text(encoding="utf-8")
-        values = yaml.load(text, _strict())  # noqa: S506 - a SafeLoader
-        tree = yaml.compose(text, yaml.SafeLoader)
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the suite {file}: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{file} is not a suite: it needs keys such as name, prompts and data")
-    keys: dict[str, object] = {str(key): value for key, value in values.items()}
+    keys, tree = read_mapping(text, file)
     if "folder" in keys:
-        raise UsageError(f'{file}: unknown key "folder"; take it out')
+        raise UsageError(f'{file}, line {line_of(tree, ["folder"])}: unknown key "folder"')
     included = keys.pop("include", None)
-    if included is not None:
-        below = file.parent / str(included)
-        if not below.is_file():
-            raise UsageError(f"{file} includes {included}, and there is no file {below}")
-        base, _ = _read(below, (*above, file.resolve()))
-        keys = {"folder": below.parent} | base | keys
-        if "data" in values:
-            keys["folder"] = file.parent
-    return keys, tree
+    if included is None:
+        return keys, tree
+    below = file.parent / str(included)
+    if not below.is_file():
+        raise UsageError(f"{file} includes {included}, and there is no file {below}")
+    base, _ = _read(below, (*above, file.resolve()))
+    # files beside a suite are those beside the one that says which
+    folder = file.parent if "data" in keys else base.get("folder", below.parent)
+    return base | keys | {"folder": folder}, tree
 
 
-@cache
-def _strict() -> type[yaml.SafeLoader]:
-    """YAML without its surprise of taking the last of two equal keys."""
-
-    class Strict(yaml.SafeLoader):
-        pass
-
-    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
-        pairs = [(loader.construct_object(key, deep=True), value) for key, value in node.value]
-        seen: set[object] = set()
-        for (key, _), (mark, _) in zip(pairs, node.value, strict=True):
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f'"{key}" stands twice', problem_mark=mark.start_mark
-                )
-            seen.add(key)
-        return {key: loader.construct_object(value, deep=True) for key, value in pairs}
-
-    Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
-    return Strict
-
-
-def _explain(file: Path, tree: yaml.Node | None, problem: "ErrorDetails") -> str:
+def _explain(file: Path, tree: yaml.MappingNode, problem: "ErrorDetails") -> str:
     at = [part for part in problem["loc"] if not _is_union_branch(part)]
     key = ".".join(str(part) for part in at)
-    line = _line(tree, at)
+    line = f", line {line_of(tree, at)}"
     if problem["type"] == "extra_forbidden":
         return f'{file}{line}: unknown key "{key}"; see docs/evaluation.md for those there are'
     if problem["type"] == "missing":
@@ -236,23 +210,6 @@ def _explain(file: Path, tree: yaml.Node | None, problem: "ErrorDetails") -> str
 def _is_union_branch(part: object) -> bool:
     """pydantic names the member of a union that it tried within the path to a value."""
     return isinstance(part, str) and (part == "Inline" or "[" in part or part in ("str", "int"))
-
-
-def _line(tree: yaml.Node | None, at: list[int | str]) -> str:
-    """Where the value that `at` leads to stands, as far as the file has it."""
-    node, line = tree, None
-    for part in at:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part] if part < len(node.value) else None
-            line = node.start_mark.line if node else line
-        else:
-            break
-    return "" if line is None else f", line {line + 1}"
 
 
 def described(suite: Suite) -> Mapping[str, object]:

@@ -26,7 +26,7 @@ def _choice(means: Any, normalise: list[Normalisation] | None = None) -> Built:
         scores = {}
         for kind in kinds:
             at = measures.chosen(record.choices, measures.NORMALISATIONS[kind])
-            scores["accuracy" if kind == "raw" else f"accuracy_{kind}"] = float(at in right)
+            scores[_metric(kind)] = float(at in right)
         return scores
 
     return Built(each(one), needs_bare="unconditional" in kinds)
@@ -52,15 +52,16 @@ def _classification(
 
     Without choices, what was written counts as the label whose words come first in it, of `labels`.
     """
-    measure = measures.NORMALISATIONS[normalise]
+    measure, metric = measures.NORMALISATIONS[normalise], _metric(normalise)
 
     def one(record: Record) -> Scores:
         if not record.choices:
-            return {"right": float(_said(written(record), labels or []) in accepted(record.target))}
+            said = _said(written(record), labels or [])
+            return {"accuracy": float(said in accepted(wanted(record)))}
         right = _right(record)
         shares = measures.probabilities(record.choices, measure)
         return {
-            "right": float(measures.chosen(record.choices, measure) in right),
+            metric: float(measures.chosen(record.choices, measure) in right),
             "confidence": max(shares),
             "brier": classes.brier(shares, right[0]),
         }
@@ -78,7 +79,7 @@ def _classification(
         report = classes.classification(said, gold)
         sure = [one for record in records if (one := record.scores.get("confidence")) is not None]
         if len(sure) == len(records):
-            right = [bool(record.scores["right"]) for record in records]
+            right = [bool(record.scores[metric]) for record in records]
             report["ece"] = classes.calibration_error(sure, right, bins)
         return report
 
@@ -115,6 +116,10 @@ BUILDERS: dict[str, Callable[..., Built]] = {
     "classification": _classification,
     "likelihood": _likelihood,
 }
+
+
+def _metric(normalise: str) -> str:
+    return "accuracy" if normalise == "raw" else f"accuracy_{normalise}"
 
 
 def _choices(record: Record) -> Sequence[Choice]:

@@ -1,0 +1,1 @@
+"""Classic tasks as suites, which read their data in its original layout."""
