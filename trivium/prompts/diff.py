@@ -22,7 +22,7 @@ class Line:
 
 
 def diff(old: Prompt, new: Prompt, values: Mapping[str, object] | None = None) -> list[Line]:
-    """The renderings of both, aligned; a value that is not given stands as ‹its name›.
+    """The renderings of both, aligned; a value that is not given stands as «its name».
 
     Raises:
         UsageError: when one of them cannot be rendered.

@@ -71,7 +71,7 @@ def _sample(variable: Variable) -> object:
     if variable.choices:
         return variable.choices[0]
     value = _SAMPLES[variable.type]
-    return f"‹{variable.name}›" if variable.type == "string" else value
+    return f"«{variable.name}»" if variable.type == "string" else value
 
 
 def _names(prompt: Prompt, used: set[str]) -> list[Finding]:
