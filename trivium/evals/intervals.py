@@ -157,7 +157,7 @@ def clustered_error(values: Floats, clusters: Codes) -> float:
     CR1 of Liang & Zeger (1986, Biometrika 73:13) for a mean; s / sqrt(n) with clusters of one.
     Infinite for a single cluster.
     """
-    sums = np.bincount(clusters, values - values.mean())
+    sums = totals(values - values.mean(), clusters)
     groups = sums.size
     if groups == 1:
         return inf
@@ -207,8 +207,12 @@ def nested(
 
 def row_means(values: Floats, rows: Codes) -> Floats:
     """The mean of each row's repeats: (rows,), in the order of their codes."""
-    means: Floats = np.bincount(rows, values) / np.bincount(rows)
-    return means
+    return totals(values, rows) / totals(np.ones(values.size), rows)
+
+
+def totals(values: Floats, groups: Codes) -> Floats:
+    """The sum of each group: (groups,), in the order of their codes."""
+    return np.asarray(np.bincount(groups, values), np.float64)
 
 
 def of_rows(clusters: Codes, rows: Codes) -> Codes:

@@ -23,6 +23,7 @@ from trivium.evals.intervals import (
     normal,
     of_rows,
     row_means,
+    totals,
 )
 
 FLIPS = 9_999
@@ -164,9 +165,7 @@ def paired_bootstrap(
         raise UsageError(f"{array.size} differences and {groups.size} cluster keys do not match")
     mean, n, method = float(array.mean()), array.size, "wild bootstrap"
     sd = clustered_error(array, groups) * sqrt(n)
-    totals: Floats = np.bincount(groups, array)
-    sizes: Floats = np.bincount(groups, np.ones(n))
-    units = merged(totals, sizes, seed)
+    units = merged(totals(array, groups), totals(np.ones(n), groups), seed)
     sums, counts = _subsets(*units, resamples, seed)
     tolerance = 1e-12 * float(np.abs(array).sum())
     # The empty subset leaves all signs as they are; it is as extreme as what was observed.
