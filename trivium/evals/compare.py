@@ -154,8 +154,8 @@ def against_first(cells: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
     return [(cells[0], cell) for cell in cells[1:]]
 
 
-def _pair(a: Columns, b: Columns, one: Cell, other: Cell) -> tuple[Pairing, Codes, Codes]:
-    """Where the records that can be compared stand in `a` and in `b`."""
+def pair_records(a: Columns, b: Columns, one: Cell, other: Cell) -> tuple[Codes, Codes]:
+    """Where the records of equal row and repeat stand in `a` and in `b`, in A's order."""
     here = np.flatnonzero(a.cell == a.number(one))
     there = np.flatnonzero(b.cell == b.number(other))
     known = {key: number for number, key in enumerate(a.row_ids)}
@@ -168,9 +168,13 @@ def _pair(a: Columns, b: Columns, one: Cell, other: Cell) -> tuple[Pairing, Code
         assume_unique=True,
         return_indices=True,
     )
-    at_a, at_b = here[in_a], there[in_b]
-    order = np.argsort(at_a)
-    at_a, at_b = at_a[order], at_b[order]
+    order = np.argsort(here[in_a])
+    return here[in_a][order], there[in_b][order]
+
+
+def _pair(a: Columns, b: Columns, one: Cell, other: Cell) -> tuple[Pairing, Codes, Codes]:
+    """The records that can be compared, and how many cannot."""
+    at_a, at_b = pair_records(a, b, one, other)
     content_a, content_b = np.array(a.contents), np.array(b.contents)
     same = content_a[a.row[at_a]] == content_b[b.row[at_b]]
     failed = same & (a.failed[at_a] | b.failed[at_b])
@@ -179,8 +183,8 @@ def _pair(a: Columns, b: Columns, one: Cell, other: Cell) -> tuple[Pairing, Code
         one,
         other,
         int(good.sum()),
-        here.size - in_a.size,
-        there.size - in_b.size,
+        int((a.cell == a.number(one)).sum()) - at_a.size,
+        int((b.cell == b.number(other)).sum()) - at_b.size,
         int((~same).sum()),
         int(failed.sum()),
     )

@@ -1,0 +1,137 @@
+"""A run, or two and their comparison, as one HTML file that needs no network and no server.
+
+What models and data say is never markup: the tables are escaped, the rows are text nodes, and a
+content security policy lets the page's own script run, by its hash, and nothing else load.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from trivium.evals.base import Cell
+from trivium.evals.columns import label
+from trivium.evals.compare import Comparison, pair_records
+from trivium.evals.gates import Verdict
+from trivium.evals.intervals import Floats, is_proportion
+from trivium.evals.report import plots
+from trivium.evals.report.pack import Side, pack
+from trivium.evals.summary import CellScores, metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A run of the page; `facts` are lines about it, such as when it was made."""
+
+    side: Side
+    table: tuple[CellScores, ...]
+    facts: Mapping[str, str]
+
+
+def page(
+    title: str,
+    runs: Sequence[Shown],
+    comparison: Comparison | None = None,
+    verdicts: Sequence[Verdict] = (),
+) -> Iterator[str]:
+    """The file, in parts to be written one after the other."""
+    counterparts = _counterparts(runs, comparison)
+    packed = pack([one.side for one in runs], counterparts)
+    script = _read("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": plots.number_, "label": label, "p": p_value}
+    head = environment.from_string(_read("page.html")).render(
+        title=title,
+        runs=runs,
+        comparison=comparison,
+        verdicts=verdicts,
+        metrics=list(dict.fromkeys(name for one in runs for name in metrics(one.table))),
+        plots=_plots(runs, comparison),
+        digest=digest,
+        style=Markup(_read("page.css")),  # noqa: S704 - a file of this package
+    )
+    yield head.rstrip() + "\n"
+    for key, text in packed.blocks:
+        yield f'<script type="application/octet-stream" id="{key}">{text}</script>\n'
+    layout = json.dumps(packed.layout, ensure_ascii=True).replace("<", "\\u003c")
+    yield f'<script type="application/json" id="layout">{layout}</script>\n'
+    yield f"<script>{script}</script>\n</body>\n</html>\n"
+
+
+def p_value(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def _counterparts(runs: Sequence[Shown], comparison: Comparison | None) -> list[int]:
+    sizes = [one.side.columns.cell.size for one in runs]
+    found = np.full(sum(sizes), -1, np.int64)
+    if comparison is not None:
+        a, b = runs[0].side.columns, runs[-1].side.columns
+        offset = sizes[0] if len(runs) == 2 else 0
+        for one in comparison.pairings:
+            at_a, at_b = pair_records(a, b, one.a, one.b)
+            found[at_b + offset] = at_a
+            if len(runs) == 2:
+                found[at_a] = at_b + offset
+    return [int(value) for value in found]
+
+
+def _plots(runs: Sequence[Shown], comparison: Comparison | None) -> list[tuple[str, Markup]]:
+    """Effects first, then means, then how the values are spread."""
+    drawn: list[tuple[str, Markup]] = []
+    several = len(runs) > 1
+
+    def name(run: Shown, cell: CellScores) -> str:
+        return f"{run.side.name}: {label(cell.cell)}" if several else label(cell.cell)
+
+    if comparison is not None:
+        rows = [
+            (one.metric if one.a == one.b else f"{one.metric}, {_change(one.a, one.b)}", one)
+            for one in comparison.effects
+        ]
+        scale = [(text, one.interval) for text, one in rows]
+        drawn.append(("Difference, B minus A", plots.intervals("Difference", scale, zero=True)))
+    for metric in dict.fromkeys(name for run in runs for name in metrics(run.table)):
+        means = [
+            (name(run, cell), interval)
+            for run in runs
+            for cell in run.table
+            if (interval := cell.score(metric)) is not None
+        ]
+        if means:
+            drawn.append((f"Mean {metric}", plots.intervals(metric, means)))
+        spread = [
+            (name(run, cell), values)
+            for run in runs
+            for number, cell in enumerate(run.table)
+            if (values := _values(run, metric, number)).size
+        ]
+        if spread and not all(is_proportion(values) for _, values in spread):
+            drawn.append((f"Spread of {metric}", plots.histogram(metric, spread)))
+    return drawn
+
+
+def _values(run: Shown, metric: str, number: int) -> Floats:
+    columns = run.side.columns
+    if metric not in columns.scores:
+        return np.empty(0)
+    values = columns.scores[metric][(columns.cell == number) & ~columns.failed]
+    found: Floats = values[~np.isnan(values)]
+    return found
+
+
+def _change(a: Cell, b: Cell) -> str:
+    return f"{label(a)} → {label(b)}"
+
+
+def _read(name: str) -> str:
+    return files("trivium.evals.report").joinpath(name).read_text(encoding="utf-8")
