@@ -24,7 +24,7 @@ SECONDS_A_CALL = 0.05
 
 
 class SlowEngine(ScriptedEngine):
-    """Takes its time for every call, answers with the prompt's length, and logs what it is asked."""
+    """Takes its time, answers with the prompt's length, and logs what it is asked."""
 
     def __init__(self, log: Path) -> None:
         super().__init__(default=lambda request: str(len(request.messages[-1].content) % 3))
@@ -44,7 +44,8 @@ def main(suite: str, log: str, seconds: str = "") -> None:
         timer.daemon = True
         timer.start()
     with Runs() as runs, Cache(enabled=False) as cache:
-        print(run(plan, lambda name: SlowEngine(Path(log)), runs=runs, cache=cache))
+        run_id = run(plan, lambda name: SlowEngine(Path(log)), runs=runs, cache=cache)
+    sys.stdout.write(f"{run_id}\n")
 
 
 if __name__ == "__main__":

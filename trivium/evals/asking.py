@@ -4,12 +4,16 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trivium.engines.base import Engine, Message
 from trivium.errors import UsageError
 from trivium.evals.base import Row
 from trivium.evals.suite import Inline, Suite
 from trivium.prompts.base import Example, Prompt, Variable, VariableType
+
+if TYPE_CHECKING:
+    from trivium.retrieval.base import Embedder
 
 Select = Callable[[Mapping[str, object]], Sequence[Example]]
 
@@ -61,47 +65,52 @@ class Asker:
         before = json.dumps([(one.role, one.content) for one in messages[:-1]])
         return hashlib.sha256(before.encode()).digest(), messages[-1].content
 
-    def _examples(self, row: Row) -> Sequence[Example] | None:
-        """The suite's examples for a row; None leaves it to the prompt."""
+    def _examples(self, row: Row) -> Sequence[Example]:
+        """The suite's examples for a row, or the prompt's own where the suite has no section."""
         section = self._suite.examples
-        if section is None:
-            return None
-        if section.k == 0:
+        if section is not None and section.k == 0:
             return ()
         if row.id not in self._chosen:  # some selectors ask a model, and rows are looked at twice
-            self._chosen[row.id] = self._select(_group(row, section.match))(row.inputs)
+            group = _group(row, section.match if section else None)
+            self._chosen[row.id] = self._select(group)(row.inputs)
         return self._chosen[row.id]
 
     def _select(self, group: str) -> Select:
         if group not in self._selectors:
-            pool = self._pools.get(group)
-            if not pool:
-                raise UsageError(f'there are no examples for "{group}" to choose from')
-            self._selectors[group] = self._selector(pool)
+            self._selectors[group] = self._selector(group)
         return self._selectors[group]
 
-    def _selector(self, pool: Sequence[Example]) -> Select:
+    def _selector(self, group: str) -> Select:
         from trivium.prompts.select import selector
 
         section = self._suite.examples
-        if section is None:  # never: only called where there is one
-            raise UsageError("there is no few-shot section")
-        embedder = None
-        if section.selector in ("nearest", "mmr"):
-            from trivium.config import load_settings
-            from trivium.retrieval.embed import load_embedder
-
-            embedder = load_embedder(load_settings().embedder)
-        select: Select = selector(
-            section.selector,
-            pool,
-            section.k,
-            section.seed,
-            embedder=embedder,
-            engine=self._engine,
-            on=[one.name for one in self._prompt.variables],
+        if section is None:
+            return own_examples(self._prompt, self._engine)
+        pool = self._pools.get(group)
+        if not pool:
+            raise UsageError(f'there are no examples for "{group}" to choose from')
+        names = [one.name for one in self._prompt.variables]
+        embedder = _embedder(section.selector)
+        return selector(
+            section.selector, pool, section.k, section.seed, embedder, self._engine, on=names
         )
-        return select
+
+
+def own_examples(prompt: Prompt, engine: Engine | None) -> Select:
+    """A function from a row's inputs to the prompt's own examples, as its `shots` say."""
+    from trivium.prompts.select import own_selector
+
+    return own_selector(prompt, _embedder(prompt.shots.selector), engine)
+
+
+def _embedder(selector: str) -> "Embedder | None":
+    """The default embedder, for the selectors that compare meanings."""
+    if selector not in ("nearest", "mmr"):
+        return None
+    from trivium.config import load_settings
+    from trivium.retrieval.embed import load_embedder
+
+    return load_embedder(load_settings().embedder)
 
 
 def plain(messages: Sequence[Message], delimiter: str) -> str:

@@ -12,6 +12,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NUMBER = re.compile(
     r"(?:(?<![\d.])[-+])?(?=\.?\d)(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?"
 )
+_LARGEST = 10_000
 
 
 def normalise(text: str) -> str:
@@ -62,9 +63,11 @@ def last_number(text: str) -> Decimal | None:
     """The last number in a text: "1,234.50", "-3", "2e5", "40%" (as 40); None without one."""
     found = [match.group() for match in _NUMBER.finditer(text)]
     try:
-        return Decimal(found[-1].replace(",", "")) if found else None
+        number = Decimal(found[-1].replace(",", "")) if found else None
     except InvalidOperation:  # an exponent beyond what Decimal holds
         return None
+    # nor is "1e99999999" a number that anybody could compare
+    return number if number is not None and number.adjusted() < _LARGEST else None
 
 
 def numeric(output: str, target: str, tolerance: float = 0.0) -> float:
