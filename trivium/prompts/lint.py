@@ -89,42 +89,34 @@ def _names(prompt: Prompt, used: set[str]) -> list[Finding]:
 
 
 def _renders(prompt: Prompt) -> list[Finding]:
-    """Whether it can be filled, and the schema is one."""
-    filled: dict[str, object] = sample_values(prompt)
+    """Whether it can be filled, and the schema is one that the examples keep."""
     try:
-        render(replace(prompt, examples=()), filled)
-        for example in prompt.examples:
-            fill(prompt, example.inputs)
-        schema = fill_schema(prompt, fill(prompt, filled))
+        render(replace(prompt, examples=()), sample_values(prompt))
+        schemas = [
+            fill_schema(prompt, fill(prompt, values))
+            for values in (sample_values(prompt), *(one.inputs for one in prompt.examples))
+        ]
     except UsageError as error:
         return [_told("template", error)]
-    if schema is None:
+    if prompt.schema is None:
         return []
     from jsonschema import Draft202012Validator, SchemaError
 
     try:
-        Draft202012Validator.check_schema(schema)
+        for schema in schemas:
+            Draft202012Validator.check_schema(schema or {})
     except SchemaError as error:
         return [Finding("schema", prompt.where("schema"), f"no JSON Schema: {error.message}")]
-    return _answers(prompt, schema)
-
-
-def _answers(prompt: Prompt, schema: Mapping[str, object]) -> list[Finding]:
-    """Whether the examples' outputs keep the schema, where it is the same for all of them."""
-    from jsonschema import Draft202012Validator
-
-    if schema_names(prompt.schema):
-        return []
-    check = Draft202012Validator(schema)
     found = []
-    for number, example in enumerate(prompt.examples):
+    for number, (example, schema) in enumerate(zip(prompt.examples, schemas[1:], strict=True)):
         try:
-            good = check.is_valid(json.loads(example.output))
-        except ValueError:
-            good = False
-        if not good:
-            where = prompt.where(f"examples.{number}")
-            found.append(Finding("schema", where, f"example {number + 1} breaks the schema"))
+            problem = Draft202012Validator(schema or {}).iter_errors(json.loads(example.output))
+            broken = next((one.message for one in problem), None)
+        except ValueError as error:
+            broken = f"no JSON: {error}"
+        if broken:
+            message = f"the output of example {number + 1} breaks the schema: {broken}"
+            found.append(Finding("schema", prompt.where(f"examples.{number}"), message))
     return found
 
 

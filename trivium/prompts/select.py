@@ -5,6 +5,7 @@ A selector is built once for a pool and then asked for every row. What "fixed", 
 "nearest", "mmr" and "likelihood" choose for each row.
 """
 
+import json
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, get_args
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 from trivium.engines.base import Engine, ScoreRequest
 from trivium.errors import UsageError
 from trivium.prompts.base import Example, Order, Prompt, SelectorName
+from trivium.prompts.render import fill, parse
 from trivium.prompts.values import as_text, same_row
 
 if TYPE_CHECKING:
@@ -83,26 +85,44 @@ def selector(
 def own_selector(
     prompt: Prompt, embedder: Embeds | None = None, engine: Engine | None = None
 ) -> Selector:
-    """The selector over the prompt's own examples that its `shots` describe.
+    """The selector over the prompt's own examples that its `shots` describe, for filled rows.
+
+    An example is only shown below the system part that it was made for: with other labels there, it
+    would teach the wrong ones.
 
     Raises:
         UsageError: when it needs an embedder or an engine and there is none.
     """
     shots = prompt.shots
-    k = len(prompt.examples) if shots.k is None else shots.k
-    names = [one.name for one in prompt.variables]
-    if not prompt.examples or not k:
+    if not prompt.examples or shots.k == 0:
         return lambda row: []
-    return selector(
-        shots.selector,
-        prompt.examples,
-        k,
-        shots.seed,
-        embedder,
-        engine,
-        order=shots.order,
-        on=names,
-    )
+    heard = sorted(parse(prompt, "system").names)
+    pools: dict[str, list[Example]] = {}
+    for one in prompt.examples:
+        pools.setdefault(_heard(fill(prompt, one.inputs), heard), []).append(one)
+    made = {
+        key: selector(
+            shots.selector,
+            pool,
+            len(pool) if shots.k is None else shots.k,
+            shots.seed,
+            embedder,
+            engine,
+            order=shots.order,
+            on=[one.name for one in prompt.variables],
+        )
+        for key, pool in pools.items()
+    }
+
+    def choose(row: Row) -> list[Example]:
+        chosen = made.get(_heard(row, heard))
+        return chosen(row) if chosen else []
+
+    return choose
+
+
+def _heard(filled: Row, names: Sequence[str]) -> str:
+    return json.dumps([filled.get(name) for name in names])
 
 
 def _ranking(
