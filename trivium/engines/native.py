@@ -215,6 +215,17 @@ class Weights:
         piece = self._pieces[token] = buffer.raw[:length]
         return piece
 
+    @property
+    def is_attention(self) -> bool:
+        """Whether all that the model holds of a text are keys and values, token by token.
+
+        Recurrent and hybrid models fold the text into a state, which cannot be cut back.
+        """
+        return not (
+            self._lib.llama_model_is_recurrent(self.model)
+            or self._lib.llama_model_is_hybrid(self.model)
+        )
+
     def close(self) -> None:
         if self.model:
             self._lib.llama_model_free(self.model)
@@ -234,24 +245,9 @@ class Context:
         """
         self._lib = library()
         self._vocabulary_size = weights.vocabulary_size
-        params = self._lib.llama_context_default_params()
-        params.n_ctx = length
-        params.n_batch = params.n_ubatch = chunk
-        params.n_seq_max = 1
-        params.n_threads = params.n_threads_batch = threads
-        params.flash_attn_type = (
-            self._lib.LLAMA_FLASH_ATTN_TYPE_ENABLED
-            if flash_attention
-            else self._lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        self.context = open_context(
+            weights, length=length, threads=threads, batch=chunk, flash_attention=flash_attention
         )
-        params.no_perf = True
-        _complaints.clear()
-        self.context = self._lib.llama_init_from_model(weights.model, params)
-        if not self.context:
-            raise Unavailable(
-                f"cannot reserve a context of {length} tokens: {last_complaint()}; "
-                "set context_length to less"
-            )
         self._memory = self._lib.llama_get_memory(self.context)
         self._one = (self._lib.llama_token * 1)()
         self._single = self._lib.llama_batch_get_one(self._one, 1)
@@ -325,6 +321,44 @@ class Context:
         if self.context:
             self._lib.llama_free(self.context)
             self.context = None
+
+
+def open_context(
+    weights: Weights,
+    *,
+    length: int,
+    threads: int,
+    batch: int,
+    flash_attention: bool,
+    sequences: int = 1,
+    unified: bool = False,
+) -> Any:
+    """A `llama_context` of `length` cells for batches of at most `batch` tokens.
+
+    Its `sequences` share the cells when `unified`, and else have an equal part each.
+
+    Raises:
+        Unavailable: when there is not enough memory for the KV cache.
+    """
+    lib = library()
+    params = lib.llama_context_default_params()
+    params.n_ctx = length
+    params.n_batch = params.n_ubatch = batch
+    params.n_seq_max = sequences
+    params.kv_unified = unified
+    params.n_threads = params.n_threads_batch = threads
+    params.flash_attn_type = (
+        lib.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash_attention else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    )
+    params.no_perf = True
+    _complaints.clear()
+    context = lib.llama_init_from_model(weights.model, params)
+    if not context:
+        raise Unavailable(
+            f"cannot reserve a context of {length} tokens: {last_complaint()}; "
+            "set context_length to less"
+        )
+    return context
 
 
 def version() -> str:
