@@ -139,8 +139,9 @@ class _Builder:
         scores: Scores,
         usage: Iterable[Any],
     ) -> None:
-        for name in scores.keys() - self._scores.keys():
-            self._scores[name] = array("d", [nan]) * len(self._cell)
+        for name in scores:
+            if name not in self._scores:
+                self._scores[name] = array("d", [nan]) * len(self._cell)
         for name, column in self._scores.items():
             value = scores.get(name)
             column.append(nan if value is None or not isfinite(value) else value)

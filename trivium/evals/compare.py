@@ -66,6 +66,17 @@ class Pairing:
         return self.only_a + self.only_b + self.changed + self.failed
 
 
+def left_out(pairing: Pairing) -> str:
+    """What was left out of a pairing and why, in words; empty when nothing was."""
+    counts = (
+        (pairing.only_a, "only in A"),
+        (pairing.only_b, "only in B"),
+        (pairing.changed, "with other inputs"),
+        (pairing.failed, "failed on a side"),
+    )
+    return ", ".join(f"{count:,} {why}" for count, why in counts if count)
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Everything that was compared, and the cells of either side that had no counterpart."""
@@ -144,7 +155,9 @@ def match(a: Sequence[Cell], b: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
             if found:
                 return found
     names = "; ".join(", ".join(label(cell) for cell in cells) for cells in (a, b))
-    raise UsageError(f"nothing says which of these belong together: {names}; choose with --cells")
+    raise UsageError(
+        f"nothing says which of these belong together: {names}; choose with --cell-a and --cell-b"
+    )
 
 
 def against_first(cells: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
@@ -152,6 +165,21 @@ def against_first(cells: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
     if len(cells) < 2:
         raise UsageError("a run with one model and one prompt needs another run to compare with")
     return [(cells[0], cell) for cell in cells[1:]]
+
+
+def find_cell(cells: Sequence[Cell], name: str) -> Cell:
+    """The one cell whose model and prompt, written "model · prompt", contain `name`.
+
+    Raises:
+        UsageError: when there is none, or more than one.
+    """
+    found = [cell for cell in cells if name in label(cell)]
+    exact = [cell for cell in found if name in (label(cell), cell.model, cell.prompt)]
+    found = exact if len(exact) == 1 else found
+    if len(found) != 1:
+        known = ", ".join(label(cell) for cell in found or cells)
+        raise UsageError(f'"{name}" names {len(found)} cells; say which of {known}')
+    return found[0]
 
 
 def pair_records(a: Columns, b: Columns, one: Cell, other: Cell) -> tuple[Codes, Codes]:

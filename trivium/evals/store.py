@@ -101,7 +101,7 @@ class Summary:
     run: Run
     cells: tuple[CellSummary, ...]
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain data, without what depends on the clock."""
         return {
             "run": self.run.id,
@@ -227,6 +227,13 @@ class Runs:
             yield from page
             last = page[-1][0]
 
+    def corpus(self, run_id: str) -> dict[int, dict[str, float]]:
+        """The corpus metrics of each cell, by its number; none until the run is complete."""
+        found: dict[int, dict[str, float]] = {}
+        for cell, metric, value in self._read(_TOTALS, run_id):
+            found.setdefault(cell, {})[metric] = value
+        return found
+
     def summary(self, run_id: str) -> Summary:
         """Means and counts of every cell, computed by SQLite from the records."""
         with self._db.snapshot():
@@ -235,9 +242,7 @@ class Runs:
             means: dict[int, dict[str, Mean]] = {}
             for cell, metric, value, n in self._read(_MEANS, run.id):
                 means.setdefault(cell, {})[metric] = Mean(value, n)
-            corpus: dict[int, dict[str, float]] = {}
-            for cell, metric, value in self._read(_TOTALS, run.id):
-                corpus.setdefault(cell, {})[metric] = value
+            corpus = self.corpus(run.id)
             cells = self.cells(run.id)
         summaries = []
         for number, one in enumerate(cells):

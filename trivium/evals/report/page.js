@@ -84,7 +84,7 @@ function select(name, label, options) {
 function buildFilters() {
   const form = document.getElementById("filters");
   const cells = layout.cells.flatMap((list, run) => list.map((cell, i) => option(
-    run + "," + i, (layout.runs.length > 1 ? layout.runs[run] + ": " : "") + cell.join(" · "))));
+    run + "," + i, (layout.runs.length > 1 ? "AB"[run] + ": " : "") + cell.join(" · "))));
   form.append(
     make("input", { type: "search", name: "text", placeholder: "Search rows and outputs", "aria-label": "Search" }),
     select("cell", "Cell", [option("", "every cell"), ...cells]),
@@ -179,7 +179,7 @@ function cached(index) {
 
 function columnsShown() {
   const shown = [{ key: "id", title: "row" }];
-  if (layout.runs.length > 1) shown.push({ key: "run", title: "run", text: (i) => layout.runs[column.run[i]] });
+  if (layout.runs.length > 1) shown.push({ key: "run", title: "run", text: (i) => "AB"[column.run[i]] });
   shown.push({ key: "cell", title: "model · prompt", text: (i) => cellOf(i).join(" · ") });
   if (column.repeat.some((value) => value > 0)) shown.push({ key: "repeat", title: "repeat", n: true });
   layout.metrics.forEach((name, i) => shown.push({ key: "m" + i, title: name, n: true }));
@@ -288,7 +288,7 @@ function block(title, ...content) {
 
 async function side(index, marked) {
   const text = await textOf(index);
-  const who = (layout.runs.length > 1 ? layout.runs[column.run[index]] + ": " : "") + cellOf(index).join(" · ");
+  const who = (layout.runs.length > 1 ? "AB"[column.run[index]] + ": " : "") + cellOf(index).join(" · ");
   const scores = layout.metrics.map((name, i) => [name, column["m" + i][index]]).filter(([, value]) => !Number.isNaN(value));
   const facts = [...scores, ["tokens", column.prompt_tokens[index] + column.completion_tokens[index]], ["seconds", column.seconds[index]]];
   if (column.repeat[index]) facts.push(["repeat", column.repeat[index]]);

@@ -15,13 +15,13 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from trivium.evals.base import Cell
 from trivium.evals.columns import label
-from trivium.evals.compare import Comparison, pair_records
+from trivium.evals.compare import Comparison, left_out, pair_records
 from trivium.evals.gates import Verdict
 from trivium.evals.intervals import Floats, is_proportion
 from trivium.evals.report import plots
 from trivium.evals.report.pack import Side, pack
+from trivium.evals.report.terminal import p_value
 from trivium.evals.summary import CellScores, metrics
 
 
@@ -48,11 +48,17 @@ def page(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": plots.number_, "label": label, "p": p_value}
+    environment.filters |= {
+        "number": plots.number_,
+        "label": label,
+        "p": p_value,
+        "left_out": left_out,
+    }
     head = environment.from_string(_read("page.html")).render(
         title=title,
         runs=runs,
         comparison=comparison,
+        moved=comparison is not None and any(one.a != one.b for one in comparison.effects),
         verdicts=verdicts,
         metrics=list(dict.fromkeys(name for one in runs for name in metrics(one.table))),
         plots=_plots(runs, comparison),
@@ -65,10 +71,6 @@ def page(
     layout = json.dumps(packed.layout, ensure_ascii=True).replace("<", "\\u003c")
     yield f'<script type="application/json" id="layout">{layout}</script>\n'
     yield f"<script>{script}</script>\n</body>\n</html>\n"
-
-
-def p_value(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _counterparts(runs: Sequence[Shown], comparison: Comparison | None) -> list[int]:
@@ -88,18 +90,18 @@ def _counterparts(runs: Sequence[Shown], comparison: Comparison | None) -> list[
 def _plots(runs: Sequence[Shown], comparison: Comparison | None) -> list[tuple[str, Markup]]:
     """Effects first, then means, then how the values are spread."""
     drawn: list[tuple[str, Markup]] = []
-    several = len(runs) > 1
 
     def name(run: Shown, cell: CellScores) -> str:
-        return f"{run.side.name}: {label(cell.cell)}" if several else label(cell.cell)
+        letter = f"{'AB'[runs.index(run)]}: " if len(runs) > 1 else ""
+        return letter + label(cell.cell)
 
     if comparison is not None:
-        rows = [
-            (one.metric if one.a == one.b else f"{one.metric}, {_change(one.a, one.b)}", one)
-            for one in comparison.effects
-        ]
-        scale = [(text, one.interval) for text, one in rows]
-        drawn.append(("Difference, B minus A", plots.intervals("Difference", scale, zero=True)))
+        for metric in dict.fromkeys(one.metric for one in comparison.effects):
+            rows = [
+                (label(one.b), one.interval) for one in comparison.effects if one.metric == metric
+            ]
+            title = f"Difference in {metric}, B minus A"
+            drawn.append((title, plots.intervals(title, rows, zero=True)))
     for metric in dict.fromkeys(name for run in runs for name in metrics(run.table)):
         means = [
             (name(run, cell), interval)
@@ -127,10 +129,6 @@ def _values(run: Shown, metric: str, number: int) -> Floats:
     values = columns.scores[metric][(columns.cell == number) & ~columns.failed]
     found: Floats = values[~np.isnan(values)]
     return found
-
-
-def _change(a: Cell, b: Cell) -> str:
-    return f"{label(a)} → {label(b)}"
 
 
 def _read(name: str) -> str:

@@ -8,11 +8,11 @@ from markupsafe import Markup, escape
 
 from trivium.evals.intervals import Floats, Interval
 
-WIDTH = 720
-LABEL = 250
+WIDTH = 760
+LABEL = 300
 """Pixels for the names on the left."""
 ROW = 26
-LETTERS = 38
+LETTERS = 42
 """Names longer than this are cut; the whole name is in the tooltip."""
 
 
