@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trivium.cli import console
+from trivium.cli.eval_show import judge_gates, show_run
 from trivium.errors import TriviumError, UsageError
 
 if TYPE_CHECKING:
     from trivium.evals.runner import Progress, Watch
-    from trivium.evals.store import CellSummary, Run, Runs, Summary
+    from trivium.evals.store import Run, Runs
 
 app = typer.Typer(
     no_args_is_help=True, help="Run suites of prompts, models and data, and compare them."
@@ -42,16 +43,23 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask the failed rows of the last run again.")
     ] = False,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", help="A run that the gates compare with.")
+    ] = None,
     cached: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Take known answers from the cache.")
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Run a suite, or go on with it. Ctrl-C is a pause: the same command goes on."""
+    """Run a suite, or go on with it. Ctrl-C is a pause: the same command goes on.
+
+    Exit 6 when one of the suite's gates does not hold.
+    """
     from trivium.config import load_settings
     from trivium.engines.load import load_engine
     from trivium.evals.cache import Cache
     from trivium.evals.custom import custom_scorers
+    from trivium.evals.gates import parse_gates
     from trivium.evals.plan import make_plan
     from trivium.evals.runner import run as carry_out
     from trivium.evals.store import Runs
@@ -59,10 +67,12 @@ def run(
 
     settings = load_settings()
     said = load_suite(suite)
+    gates = parse_gates(said.gates)
     custom = custom_scorers(said, code)
     models = model or said.models or [settings.model]
     plan = make_plan(said, models, data=data, limit=limit)
     with Runs() as runs, Cache(enabled=cached) as cache:
+        before = None if baseline is None else runs.get(baseline).id
         try:
             with _progress() as watch:
                 made = carry_out(
@@ -78,10 +88,12 @@ def run(
             console.note("paused; the same command goes on from here")
             raise
         console.detail(f"{cache.hits:,} answers came from the cache")
-        summary = runs.summary(made)
-    _show(summary, as_json)
-    if summary.run.failed == summary.run.total:
-        raise TriviumError(f"all {summary.run.total} rows failed; see: trivium eval show --failed")
+        summary = show_run(runs, made, as_json)
+        if summary.run.failed == summary.run.total:
+            raise TriviumError(
+                f"all {summary.run.total} rows failed; see: trivium eval show {made} --failed"
+            )
+        judge_gates(runs, made, gates, before)
 
 
 @app.command()
@@ -110,7 +122,7 @@ def show(
             else:
                 console.table(("row", "model", "prompt", "error"), rows)
         else:
-            _show(runs.summary(name), as_json)
+            show_run(runs, name, as_json)
 
 
 @app.command("list")
@@ -186,32 +198,6 @@ def _open() -> "Iterator[Runs]":
         raise UsageError("there are no runs yet; begin one with: trivium eval run SUITE")
     with Runs() as runs:
         yield runs
-
-
-def _show(summary: "Summary", as_json: bool) -> None:
-    if as_json:
-        console.emit_json(summary.to_dict())
-    else:
-        rows = [row for cell in summary.cells for row in _rows(cell)]
-        console.table(("model", "prompt", "metric", "value", "rows"), rows)
-    run = summary.run
-    console.note(f"run {run.id}: {run.done:,} of {run.total:,} rows")
-    if run.failed:
-        console.note(
-            f"{run.failed:,} rows failed and are in no mean; "
-            f"see: trivium eval show {run.id} --failed"
-        )
-    cut = sum(cell.truncated for cell in summary.cells)
-    if cut:
-        console.note(f"{cut:,} answers were cut at max_tokens")
-
-
-def _rows(cell: "CellSummary") -> Iterator[tuple[str, str, str, str, str]]:
-    names = (cell.cell.model, cell.cell.prompt)
-    for metric, mean in cell.means.items():
-        yield (*names, metric, f"{mean.value:.4g}", f"{mean.n:,}")
-    for metric, value in cell.corpus.items():
-        yield (*names, metric, f"{value:.4g}", f"{cell.done - cell.failed:,}")
 
 
 @contextmanager
