@@ -52,6 +52,8 @@ class Settings(BaseModel):
     """Layers on the GPU; -1 is all, unset is as many as fit its free memory."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """Threads for a CPU model; the cores this process may use when unset."""
+    weights: Literal["auto", "native", "f16"] = "auto"
+    """The form to compute with; "auto": unpacked to F16 for batch work, as memory allows."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
     """0 is greedy and the same from run to run."""
     max_tokens: Annotated[int, Field(ge=1)] = 256

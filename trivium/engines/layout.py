@@ -41,20 +41,28 @@ def layouts(edges: Iterable[Edge], size: int, branches: int) -> Iterator[Layout]
     """
     draft = _Draft(0)
     for edge in edges:
-        if draft.rows and edge.depth < draft.length and len(draft.bases) == branches:
+        # a branch begins only where a token of it still fits
+        crowded = edge.depth < draft.length and len(draft.bases) == branches
+        if draft.rows == size or (draft.rows and crowded):
             yield draft.finish()
             draft = _Draft(draft.length)
         draft.go_back(edge.depth)
-        start = 0
-        while start < len(edge.tokens):
+        for start, stop in _pieces(len(edge.tokens), size - draft.rows, size):
             if draft.rows == size:
                 yield draft.finish()
                 draft = _Draft(draft.length)
-            stop = min(len(edge.tokens), start + size - draft.rows)
             draft.append(edge, start, stop)
-            start = stop
     if draft.rows:
         yield draft.finish()
+
+
+def _pieces(count: int, room: int, size: int) -> Iterator[tuple[int, int]]:
+    """`count` tokens in slices: the first of at most `room`, the others of at most `size`."""
+    start = 0
+    while start < count:
+        stop = min(count, start + room)
+        yield start, stop
+        start, room = stop, size
 
 
 class _Draft:

@@ -39,6 +39,7 @@ from trivium.engines.sampler import Grammar, Sampler
 from trivium.engines.state import read_state, write_state
 from trivium.engines.text import ThinkingStream
 from trivium.engines.tools import Calls, check_tools
+from trivium.engines.unpack import Choice, choose_form
 from trivium.errors import (
     ContextOverflow,
     SchemaViolation,
@@ -112,8 +113,11 @@ class LlamaEngine:
         context_length: int | None = None,
         gpu_layers: int | None = None,
         threads: int | None = None,
+        weights: Choice = "native",
     ) -> None:
         """Load `path`; what is None is settled by the free memory and the cores of this machine.
+
+        `weights` is the form to compute with, as `unpack.choose_form` takes it.
 
         Raises:
             Unavailable: when the file is no usable model or memory does not suffice.
@@ -121,20 +125,15 @@ class LlamaEngine:
         """
         self._name = name or str(path)
         self._path = path
-        self._weights, self._placement = _load(path, context_length, gpu_layers, threads)
+        file, self._form = choose_form(path, weights, gpu_layers)
+        self._weights, self._placement = _load(file, context_length, gpu_layers, threads)
         self._context_length = self._placement.context_length
         try:
             if self._weights.has_encoder:
                 raise Unavailable(
                     f"{self._name} is an encoder, which cannot write; name a chat model"
                 )
-            self._context = Context(
-                self._weights,
-                length=self._context_length,
-                threads=self._placement.threads,
-                chunk=CHUNK,
-                flash_attention=self._placement.flash_attention,
-            )
+            self._reserve()
         except BaseException:
             self._weights.close()
             raise
@@ -166,6 +165,7 @@ class LlamaEngine:
             "gpu_layers": self._placement.gpu_layers,
             "flash_attention": self._placement.flash_attention,
             "repacked": repacks(),
+            "weights": self._form,
         }
         return Fingerprint(self._name, weights_sha256(self._path), version(), settings)
 
@@ -260,8 +260,23 @@ class LlamaEngine:
         }
 
     def close(self) -> None:
-        self._context.close()
+        if "_context" in self.__dict__:
+            self._context.close()
         self._weights.close()
+
+    def _reserve(self) -> None:
+        """Take the memory for the KV cache now, so that what does not fit is known at once."""
+        _ = self._context
+
+    @cached_property
+    def _context(self) -> Context:
+        return Context(
+            self._weights,
+            length=self._context_length,
+            threads=self._placement.threads,
+            chunk=CHUNK,
+            flash_attention=self._placement.flash_attention,
+        )
 
     def _checked(self, task: _Task) -> Iterator[Chunk]:
         """The whole constrained answer, or an error instead of it."""

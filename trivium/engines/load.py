@@ -12,8 +12,13 @@ if TYPE_CHECKING:
 _URL = ("http://", "https://")
 
 
-def load_engine(name: str, settings: "Settings | None" = None) -> Engine:
+def load_engine(name: str, settings: "Settings | None" = None, *, batch: bool = False) -> Engine:
     """Load the model that `name` means: a catalogue name, a path, hf:…, vllm:… or a URL.
+
+    With `batch` a model in this process is loaded for many requests at once: `score` and
+    `generate` share work between them, on weights unpacked to F16 where memory allows. Without it
+    each request is decoded by itself, and its answer depends on nothing else. Servers schedule by
+    themselves and are the same either way.
 
     Raises:
         Unavailable: when the file, the pulled model or the server is not there.
@@ -32,14 +37,18 @@ def load_engine(name: str, settings: "Settings | None" = None) -> Engine:
             f"{name} needs a running server: start `vllm serve {model}` "
             f"and pass http://localhost:8000/v1#{model}"
         )
-    from trivium.engines.llama import LlamaEngine
+    if batch:
+        from trivium.engines.batch import BatchEngine as Loaded
+    else:
+        from trivium.engines.llama import LlamaEngine as Loaded  # type: ignore[assignment]
 
-    return LlamaEngine(
+    return Loaded(
         _file(name),
         name=name,
         context_length=settings.context_length,
         gpu_layers=settings.gpu_layers,
         threads=settings.threads,
+        weights="native" if settings.weights == "auto" and not batch else settings.weights,
     )
 
 

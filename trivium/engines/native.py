@@ -361,6 +361,24 @@ def open_context(
     return context
 
 
+def quantize_f16(source: Path, target: Path) -> None:
+    """Write the weights of a GGUF file anew, as 16-bit floats.
+
+    Raises:
+        Unavailable: when llama.cpp cannot read, convert or write them.
+    """
+    lib = library()
+    params = lib.llama_model_quantize_default_params()
+    params.ftype = lib.LLAMA_FTYPE_MOSTLY_F16
+    params.allow_requantize = True
+    _complaints.clear()
+    status = lib.llama_model_quantize(
+        str(source).encode(), str(target).encode(), ctypes.byref(params)
+    )
+    if status != 0:
+        raise Unavailable(f"llama.cpp cannot convert {source} to F16: {last_complaint()}")
+
+
 def version() -> str:
     """The library as fingerprints name it."""
     return f"llama-cpp-python {library().__version__}"

@@ -12,7 +12,7 @@ from trivium.engines.prefix_tree import PrefixTree
 from trivium.engines.sequences import MOST, Sequences
 
 BATCH = 256  # tokens in a batch: more are not faster, and attention runs over a batch's own cells
-BRANCHES = 64  # sequences in a batch: each costs llama.cpp a look at every token
+BRANCHES = 64  # sequences in a batch; they cost llama.cpp a little each
 
 
 @dataclass(slots=True)

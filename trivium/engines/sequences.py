@@ -7,6 +7,7 @@ every used cell; else each sequence has cells of its own.
 
 import ctypes
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -126,5 +127,5 @@ class Sequences:
             self.context = None
 
 
-def _pointer(array: npt.NDArray[np.generic], kind: object) -> object:
-    return array.ctypes.data_as(ctypes.POINTER(kind))  # type: ignore[arg-type]  # a ctypes type
+def _pointer(array: npt.NDArray[np.generic], kind: type[Any]) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(kind))

@@ -1,0 +1,92 @@
+"""llama.cpp for many requests at once: what they share is decoded once, and they decode together.
+
+This is the engine of evaluations and of batches of prompts. Its numbers depend, in the last bits,
+on what is decoded beside what; `LlamaEngine` is the one whose answers depend on nothing else.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from trivium.engines.base import Message, Score, ScoreRequest, TokenLogprob
+from trivium.engines.llama import LlamaEngine
+from trivium.engines.prefix_tree import PrefixTree
+from trivium.engines.scoring import BATCH, BRANCHES, Scored, score_tree
+from trivium.engines.sequences import Sequences
+from trivium.engines.unpack import Choice
+from trivium.errors import UsageError
+
+
+class BatchEngine(LlamaEngine):
+    """A GGUF file, loaded for batch work; `stream` and single requests work as ever."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        context_length: int | None = None,
+        gpu_layers: int | None = None,
+        threads: int | None = None,
+        weights: Choice = "auto",
+    ) -> None:
+        """Load `path`; see `LlamaEngine`. The KV caches are taken when they are needed."""
+        super().__init__(
+            path,
+            name=name,
+            context_length=context_length,
+            gpu_layers=gpu_layers,
+            threads=threads,
+            weights=weights,
+        )
+        self.decoded_tokens = 0
+        """Tokens that batches have decoded so far."""
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        """Each token of the prefix tree of all requests is decoded once; see `prefix_tree`.
+
+        Models that keep no keys and values of each token are scored one request at a time.
+        """
+        if not self._weights.is_attention:
+            return super().score(requests)
+        tree = PrefixTree()
+        continuations: dict[int, list[int]] = {}
+        seen: tuple[tuple[Message, ...], str] | None = None
+        prompt: list[int] = []
+        for number, request in enumerate(requests):
+            if seen != (request.messages, request.prompt):
+                seen = request.messages, request.prompt
+                prompt = self._renderer.prompt(*seen).tokens
+            if not prompt:
+                raise UsageError("a score needs a prompt: nothing comes before the first token")
+            tokens = self._weights.tokenize_inside(request.continuation, special=False)
+            self._fitting(prompt, len(tokens))
+            tree.add(number, prompt, tokens)
+            continuations[number] = tokens
+        scored = self._walk(tree, continuations)
+        return [self._score_of(scored[number]) for number in range(len(requests))]
+
+    def _walk(self, tree: PrefixTree, continuations: dict[int, list[int]]) -> dict[int, Scored]:
+        sequences = Sequences(
+            self._weights,
+            cells=tree.longest + BATCH,
+            count=BRANCHES,
+            unified=True,
+            batch=BATCH,
+            threads=self._placement.threads,
+            flash_attention=True,
+        )
+        try:
+            return score_tree(tree, continuations, sequences)
+        finally:
+            self.decoded_tokens += sequences.decoded
+            sequences.close()
+
+    def _score_of(self, scored: Scored) -> Score:
+        tokens = tuple(
+            TokenLogprob(self._spelling(token), float(logprob))
+            for token, logprob in zip(scored.tokens, scored.logprobs, strict=True)
+        )
+        return Score(sum(token.logprob for token in tokens), tokens, scored.greedy)
+
+    def _reserve(self) -> None:
+        """The KV cache for one conversation waits until one is asked for."""
