@@ -108,12 +108,15 @@ def compare_columns(
     Raises:
         UsageError: when there are no cells, rows or metrics in common.
     """
+    if not (a.cell.size and b.cell.size):
+        raise UsageError("a run without records cannot be compared; let it run first")
     chosen = match(a.cells, b.cells) if cells is None else list(cells)
     known = [name for name in a.scores if name in b.scores]
-    missing = [name for name in metrics if name not in known]
-    if missing or not known:
-        has = ", ".join(known) or "none"
-        raise UsageError(f'no metric "{"".join(missing[:1])}" on both sides; in common: {has}')
+    if not known:
+        raise UsageError("the two sides have no metric in common")
+    for name in metrics:
+        if name not in known:
+            raise UsageError(f'no metric "{name}" on both sides; they have {", ".join(known)}')
     effects: list[Effect] = []
     pairings: list[Pairing] = []
     for one, other in chosen:
