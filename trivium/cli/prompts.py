@@ -223,16 +223,16 @@ def diff(
 
 @app.command()
 def lock(
+    folder: Annotated[Path, typer.Argument(help="Where the prompts lie.")] = Path("prompts"),
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 6 when a prompt has changed.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write versions and hashes of ./prompts to ./prompts/prompts.lock, and tell what changed."""
+    """Write versions and hashes of a folder's prompts to prompts.lock, and tell what changed."""
     from trivium.prompts.files import load_prompt
     from trivium.prompts.lock import FILE_NAME, changes, read_lock, write_lock
 
-    folder = Path("prompts")
     prompts = [load_prompt(file) for file in sorted(folder.glob("*.yaml"))]
     if not prompts:
         raise UsageError(f"there are no prompts in {folder.absolute()}; trivium prompts new NAME")
