@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trivium.cli import console
+from trivium.cli.eval_compare import compare
+from trivium.cli.eval_report import report
 from trivium.cli.eval_show import judge_gates, show_run
 from trivium.errors import TriviumError, UsageError
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Run suites of prompts, models and data, and compare them."
 )
+app.command()(compare)
+app.command()(report)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Name = Annotated[str, typer.Argument(help="A run's id, or a suite's name for its newest run.")]

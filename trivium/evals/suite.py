@@ -148,7 +148,11 @@ def load_suite(path: str | Path) -> Suite:
     try:
         return Suite.model_validate(values | {"folder": folder})
     except ValidationError as error:
-        raise UsageError(_explain(file, tree, error.errors()[0])) from error
+        # the deepest one: a union complains of each of its members
+        deepest = max(
+            error.errors(), key=lambda one: (len(one["loc"]), one["type"] == "extra_forbidden")
+        )
+        raise UsageError(_explain(file, tree, deepest)) from error
 
 
 def find_suite(path: str | Path) -> Path:
