@@ -95,20 +95,24 @@ def write_page(file: Path) -> None:
 
 def browse(browser: str, page: Path) -> str:
     """Milliseconds until the rows stand there, as the page itself says; the peak of its process."""
-    with tempfile.TemporaryDirectory() as profile:
-        command = f"{browser} --headless --no-sandbox --disable-gpu --disable-background-networking"
-        dump = Path(profile) / "dom.html"
-        arguments = [f"--user-data-dir={profile}", "--dump-dom", "--timeout=20000", page.as_uri()]
-        peak = 0
-        with dump.open("w") as out:
+    command = f"{browser} --headless --no-sandbox --disable-gpu --disable-background-networking"
+    command += " --enable-logging=stderr --remote-debugging-port=0"
+    ready, peak, end = None, 0, time.monotonic() + 60
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        log = Path(profile) / "log"
+        with log.open("w") as out:
             started = subprocess.Popen(
-                [*command.split(), *arguments], stdout=out, stderr=subprocess.DEVNULL
+                [*command.split(), f"--user-data-dir={profile}", page.as_uri()],
+                stdout=subprocess.DEVNULL,
+                stderr=out,
             )
-            while started.poll() is None:
+            while ready is None and started.poll() is None and time.monotonic() < end:
                 peak = max(peak, _renderer(profile))
+                ready = re.search(r"ready after (\d+) ms", log.read_text(errors="replace"))
                 time.sleep(0.02)
-        dom = dump.read_text(encoding="utf-8")
-    ready = re.search(r'data-ready="(\d+)"', dom)
+            peak = max(peak, _renderer(profile))
+            started.terminate()
+            started.wait()
     return f"{ready[1] if ready else 'never'} ms, {peak / 1e6:.0f} MB in the page's process"
 
 

@@ -359,7 +359,7 @@ async function start() {
   ids = await piece("ids");
   buildFilters();
   await apply();
-  document.documentElement.dataset.ready = String(Math.round(performance.now()));
+  console.info(`ready after ${Math.round(performance.now())} ms`);
 }
 
 start();
