@@ -252,7 +252,7 @@ def _effect(
         found.p,
         found.p,
         minimum_detectable_effect(found.sd, found.effect.n) if known else None,
-        needed_n(found.sd, sought) if known and sought else None,
+        needed_n(found.sd, sought) if known and (sought or effect is not None) else None,
     )
 
 
