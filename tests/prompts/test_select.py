@@ -156,3 +156,19 @@ def test_a_prompt_s_own_shots() -> None:
         shots=Shots("fixed", 2, order="reversed"),
     )
     assert texts(own_selector(prompt)({"text": "A"})) == ["c", "b"]
+    with pytest.raises(UsageError, match='"text" has no value'):
+        own_selector(prompt)({"id": "A"})
+
+
+def test_a_row_need_not_give_what_has_a_default() -> None:
+    labels = Variable("labels", "list", required=False, default=["x"])
+    prompt = Prompt(
+        "p",
+        "{{ text }}",
+        system="{{ labels }}",
+        variables=(Variable("text"), labels),
+        examples=tuple(POOL[:2]),
+    )
+    assert texts(own_selector(prompt)({"text": "z"})) == ["a", "b"]
+    assert texts(own_selector(prompt)({"text": "z", "labels": "x"})) == ["a", "b"]
+    assert texts(own_selector(prompt)({"text": "z", "labels": "y"})) == []

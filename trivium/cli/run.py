@@ -134,7 +134,6 @@ def rendered_with(
     engine: "Engine | None" = None,
 ) -> "Rendered":
     """The prompt with its examples, chosen by the settings' embedder or by `engine` if need be."""
-    from trivium.prompts.render import fill
     from trivium.prompts.select import own_selector
 
     embedder = None
@@ -142,8 +141,7 @@ def rendered_with(
         from trivium.retrieval.embed import load_embedder
 
         embedder = load_embedder(settings.embedder)
-    choose = own_selector(prompt, embedder, engine)
-    return prompt.render(values, choose(fill(prompt, values)))
+    return prompt.render(values, own_selector(prompt, embedder, engine)(values))
 
 
 def _stream(engine: "Engine", request: "Request") -> "Completion":

@@ -85,13 +85,14 @@ def selector(
 def own_selector(
     prompt: Prompt, embedder: Embeds | None = None, engine: Engine | None = None
 ) -> Selector:
-    """The selector over the prompt's own examples that its `shots` describe, for filled rows.
+    """The selector over the prompt's own examples that its `shots` describe.
 
     An example is only shown below the system part that it was made for: with other labels there, it
     would teach the wrong ones.
 
     Raises:
-        UsageError: when it needs an embedder or an engine and there is none.
+        UsageError: when it needs an embedder or an engine and there is none; for a row, when the
+            row does not fill the prompt.
     """
     shots = prompt.shots
     if not prompt.examples or shots.k == 0:
@@ -115,8 +116,9 @@ def own_selector(
     }
 
     def choose(row: Row) -> list[Example]:
-        chosen = made.get(_heard(row, heard))
-        return chosen(row) if chosen else []
+        filled = fill(prompt, row)
+        chosen = made.get(_heard(filled, heard))
+        return chosen(filled) if chosen else []
 
     return choose
 
