@@ -5,11 +5,9 @@
 
 import json
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import isfinite, nan
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -69,14 +67,16 @@ def of_records(records: Iterable[Record]) -> Columns:
         if row == len(builder.contents):
             text = json.dumps([dict(one.inputs), one.target], separators=(",", ":"), default=str)
             builder.contents.append(crc32(text.encode()))
-        builder.add(
-            cells.setdefault(one.cell, len(cells)),
-            row,
-            one.repeat,
-            one.error is not None,
-            one.truncated,
-            one.scores,
-            (one.prompt_tokens, one.completion_tokens, one.seconds),
+        builder.extend(
+            (cells.setdefault(one.cell, len(cells)),),
+            (row,),
+            (one.repeat,),
+            (one.error is not None,),
+            (one.truncated,),
+            (tuple(one.scores.items()),),
+            (one.prompt_tokens,),
+            (one.completion_tokens,),
+            (one.seconds,),
         )
     return builder.done(tuple(cells))
 
@@ -93,16 +93,10 @@ def of_run(runs: Runs, run_id: str) -> Columns:
     for number, key, cluster, inputs, target in runs.rows(run):
         numbers[number] = builder.row(key, cluster)
         builder.contents.append(crc32(f"[{inputs},{target}]".encode()))
-    for cell, row, repeat, failed, truncated, scores, *rest in runs.judged(run):
-        builder.add(cell, numbers[row], repeat, failed, truncated, _scores(scores), rest)
+    for page in runs.judged(run):
+        _, cell, row, *rest = zip(*page, strict=True)
+        builder.extend(cell, tuple(numbers[number] for number in row), *rest)
     return builder.done(tuple(one.cell for one in runs.cells(run)))
-
-
-@lru_cache(maxsize=4096)
-def _scores(text: str) -> Mapping[str, float | None]:
-    """Scores repeat: most are a few zeros and ones."""
-    found: dict[str, float | None] = json.loads(text)
-    return found
 
 
 class _Builder:
@@ -113,7 +107,9 @@ class _Builder:
         self._rows: dict[str, int] = {}
         self._clusters: dict[str, int] = {}
         self._cluster_of: list[int] = []
-        self._scores: dict[str, array[float]] = {}
+        # scores repeat, as most are zeros and ones: each set of them is kept, and read, once
+        self._known: dict[str | tuple[tuple[str, float | None], ...], int] = {}
+        self._scores = array("q")
         self._cell, self._row, self._repeat = array("q"), array("q"), array("q")
         self._failed, self._truncated = array("b"), array("b")
         self._prompt_tokens, self._completion_tokens = array("q"), array("q")
@@ -129,31 +125,40 @@ class _Builder:
             )
         return number
 
-    def add(
+    def extend(
         self,
-        cell: int,
-        row: int,
-        repeat: int,
-        failed: bool | int,
-        truncated: bool | int,
-        scores: Scores,
-        usage: Iterable[Any],
+        cell: Sequence[int],
+        row: Sequence[int],
+        repeat: Sequence[int],
+        failed: Sequence[int],
+        truncated: Sequence[int],
+        scores: Sequence[str | tuple[tuple[str, float | None], ...]],
+        prompt_tokens: Sequence[int],
+        completion_tokens: Sequence[int],
+        seconds: Sequence[float],
     ) -> None:
-        for name in scores:
-            if name not in self._scores:
-                self._scores[name] = array("d", [nan]) * len(self._cell)
-        for name, column in self._scores.items():
-            value = scores.get(name)
-            column.append(nan if value is None or not isfinite(value) else value)
-        self._cell.append(cell)
-        self._row.append(row)
-        self._repeat.append(repeat)
-        self._failed.append(bool(failed))
-        self._truncated.append(bool(truncated))
-        prompt_tokens, completion_tokens, seconds = usage
-        self._prompt_tokens.append(prompt_tokens)
-        self._completion_tokens.append(completion_tokens)
-        self._seconds.append(seconds)
+        """Add records; their scores are JSON, or items."""
+        self._cell.extend(cell)
+        self._row.extend(row)
+        self._repeat.extend(repeat)
+        self._failed.extend(failed)
+        self._truncated.extend(truncated)
+        known = self._known
+        self._scores.extend([known.setdefault(one, len(known)) for one in scores])
+        self._prompt_tokens.extend(prompt_tokens)
+        self._completion_tokens.extend(completion_tokens)
+        self._seconds.extend(seconds)
+
+    def _metrics(self) -> dict[str, Floats]:
+        """Each metric's values, in the order in which metrics were first seen."""
+        known: list[Scores] = [
+            json.loads(one) if isinstance(one, str) else dict(one) for one in self._known
+        ]
+        which = _array(self._scores)
+        return {
+            name: np.array([_number(one.get(name)) for one in known], np.float64)[which]
+            for name in dict.fromkeys(name for one in known for name in one)
+        }
 
     def done(self, cells: tuple[Cell, ...]) -> Columns:
         cluster_of = np.array(self._cluster_of, np.int64)
@@ -170,7 +175,7 @@ class _Builder:
             cluster_of[row],
             np.array(self._failed, np.bool_),
             np.array(self._truncated, np.bool_),
-            {name: np.array(column, np.float64) for name, column in self._scores.items()},
+            self._metrics(),
             _array(self._prompt_tokens),
             _array(self._completion_tokens),
             np.array(self._seconds, np.float64),
@@ -179,3 +184,7 @@ class _Builder:
 
 def _array(numbers: "array[int]") -> Codes:
     return np.array(numbers, np.int64)
+
+
+def _number(value: float | None) -> float:
+    return nan if value is None or not isfinite(value) else value

@@ -212,19 +212,20 @@ class Runs:
 
     def rows(self, run_id: str) -> Iterator[tuple[int, str, str | None, str, str]]:
         """Every row of a run: its number, id, cluster, and the JSON of its inputs and target."""
-        yield from self._paged(_ROWS, run_id)
+        for page in self._pages(_ROWS, run_id):
+            yield from page
 
-    def judged(self, run_id: str) -> Iterator[tuple[Any, ...]]:
-        """Every record without its texts, in order, for statistics: the numbers of its cell and
-        row, repeat, failed, truncated, the JSON of its scores, both counts of tokens, seconds."""
-        for _, *values in self._paged(_JUDGED, run_id):
-            yield tuple(values)
+    def judged(self, run_id: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Every record without its texts, in order and in pages, for statistics: its index, the
+        numbers of its cell and row, repeat, failed, truncated, the JSON of its scores, both counts
+        of tokens, seconds."""
+        return self._pages(_JUDGED, run_id)
 
-    def _paged(self, sql: str, run_id: str) -> Iterator[tuple[Any, ...]]:
+    def _pages(self, sql: str, run_id: str) -> Iterator[list[tuple[Any, ...]]]:
         """A select whose first column orders it, a page of memory at a time."""
         last = -1
         while page := self._read(sql, run_id, last, PAGE):
-            yield from page
+            yield page
             last = page[-1][0]
 
     def corpus(self, run_id: str) -> dict[int, dict[str, float]]:
