@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engines import templates
-from trivium.engines import llama
+from trivium.engines import writing
 from trivium.engines.base import Message, Request, Sampling, Tool, ToolCall
 from trivium.engines.constrain import prefixed
 from trivium.engines.llama import LlamaEngine
-from trivium.engines.native import Context, Weights
-from trivium.engines.sampler import Grammar, Sampler
+from trivium.engines.native import Weights
+from trivium.engines.sampler import Grammar, LogitsSource, Sampler
 from trivium.engines.templates import ChatTemplate
 from trivium.engines.tools import (
     HERMES,
@@ -302,14 +302,14 @@ class ScriptedSampler(Sampler):
         tokens = weights.tokenize(self.script, special=False)
         self._next = iter([*tokens, weights.eos])
 
-    def choose(self, context: Context) -> int:
+    def choose(self, context: LogitsSource) -> int:
         return next(self._next) if self._grammar is None else super().choose(context)
 
 
 @pytest.fixture
 def says(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Lets the model say a text, and returns the chunks that come of it."""
-    monkeypatch.setattr(llama, "Sampler", ScriptedSampler)
+    monkeypatch.setattr(writing, "Sampler", ScriptedSampler)
 
     def run(script: str, request: Request = ASK) -> list[Any]:
         monkeypatch.setattr(ScriptedSampler, "script", script)

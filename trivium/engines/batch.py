@@ -4,16 +4,32 @@ This is the engine of evaluations and of batches of prompts. Its numbers depend,
 on what is decoded beside what; `LlamaEngine` is the one whose answers depend on nothing else.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from trivium.engines.base import Message, Score, ScoreRequest, TokenLogprob
+from trivium.engines.base import (
+    Completion,
+    Message,
+    Request,
+    Score,
+    ScoreRequest,
+    TokenLogprob,
+)
 from trivium.engines.llama import LlamaEngine
+from trivium.engines.placement import shape_of
 from trivium.engines.prefix_tree import PrefixTree
 from trivium.engines.scoring import BATCH, BRANCHES, Scored, score_tree
 from trivium.engines.sequences import Sequences
+from trivium.engines.slots import Slots
 from trivium.engines.unpack import Choice
+from trivium.engines.writing import spelling
 from trivium.errors import UsageError
+
+SLOTS = 64  # answers that are written at once
+SLOT_BATCH = 512  # tokens in a batch of theirs; prompts take what the answers leave
+LEAST_CELLS = 256  # of a slot
+CACHE_BYTES = 1 << 30  # that the slots' keys and values may take; fixed, so that it changes nothing
 
 
 class BatchEngine(LlamaEngine):
@@ -65,6 +81,48 @@ class BatchEngine(LlamaEngine):
         scored = self._walk(tree, continuations)
         return [self._score_of(scored[number]) for number in range(len(requests))]
 
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """All live answers are decoded together; see `slots`.
+
+        Requests that need about as many cells share a cache, the smallest first. One request alone
+        is written as a stream would be.
+        """
+        if len(requests) < 2 or not self._weights.is_attention:
+            return super().generate(requests)
+        sizes: dict[int, deque[int]] = {}
+        for number, request in enumerate(requests):
+            sizes.setdefault(self._cells(request), deque()).append(number)
+        answers: dict[int, Completion] = {}
+        for cells, numbers in sorted(sizes.items()):
+            answers.update(self._answers(requests, cells, numbers))
+        return [answers[number] for number in range(len(requests))]
+
+    def _cells(self, request: Request) -> int:
+        """The cells that prompt and answer may take, as a power of two."""
+        prompt = len(self._task(request).prompt.tokens)
+        needed = prompt + self._limit(prompt, request.sampling)
+        return min(1 << max(needed - 1, LEAST_CELLS - 1).bit_length(), self._context_length)
+
+    def _answers(
+        self, requests: Sequence[Request], cells: int, numbers: deque[int]
+    ) -> Iterator[tuple[int, Completion]]:
+        affordable = max(CACHE_BYTES // shape_of(self._weights, 0).cache_bytes_per_token, cells)
+        sequences = Sequences(
+            self._weights,
+            cells=cells,
+            count=min(SLOTS, len(numbers), affordable // cells),
+            unified=False,
+            batch=SLOT_BATCH,
+            threads=self._placement.threads,
+            flash_attention=True,
+        )
+        try:
+            slots = Slots(sequences, SLOT_BATCH)
+            yield from slots.run(numbers, lambda number: self._writer(self._task(requests[number])))
+        finally:
+            self.decoded_tokens += sequences.decoded
+            sequences.close()
+
     def _walk(self, tree: PrefixTree, continuations: dict[int, list[int]]) -> dict[int, Scored]:
         sequences = Sequences(
             self._weights,
@@ -83,7 +141,7 @@ class BatchEngine(LlamaEngine):
 
     def _score_of(self, scored: Scored) -> Score:
         tokens = tuple(
-            TokenLogprob(self._spelling(token), float(logprob))
+            TokenLogprob(spelling(self._weights, token), float(logprob))
             for token, logprob in zip(scored.tokens, scored.logprobs, strict=True)
         )
         return Score(sum(token.logprob for token in tokens), tokens, scored.greedy)

@@ -7,42 +7,33 @@ always go through the same batches.
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import replace
 from functools import cached_property, partial
-from hashlib import sha256
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from trivium.engines.base import (
     Chunk,
     Completion,
     Fingerprint,
-    Finish,
     Request,
     Sampling,
     Score,
     ScoreRequest,
     Timing,
     TokenLogprob,
-    ToolCall,
 )
-from trivium.engines.constrain import check_json, constrained, schema_grammar
+from trivium.engines.constrain import constrained, schema_grammar
 from trivium.engines.digest import weights_sha256
 from trivium.engines.native import Context, Logits, Weights, build, repacks, supports_gpu, version
-from trivium.engines.output import Output
 from trivium.engines.placement import Placement, place
-from trivium.engines.rendering import Prompt, Renderer
-from trivium.engines.sampler import Grammar, Sampler
+from trivium.engines.rendering import Renderer
 from trivium.engines.state import read_state, write_state
-from trivium.engines.text import ThinkingStream
 from trivium.engines.tools import Calls, check_tools
 from trivium.engines.unpack import Choice, choose_form
+from trivium.engines.writing import Task, Writer, log_softmax, logprob_of
 from trivium.errors import (
     ContextOverflow,
-    SchemaViolation,
     StateMismatch,
     TriviumError,
     Unavailable,
@@ -53,53 +44,6 @@ CHUNK = 256  # tokens of a prompt in one batch
 SCORE_CHUNK = 64  # tokens of a long continuation in one batch, each with a row of logits
 SINGLY = 16  # up to so many tokens are decoded one by one, as they would have been written: in a
 # batch, llama.cpp's kernels for quantised weights round otherwise (0.01 to 0.05 in a logprob)
-
-
-Logprobs = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """A request on its way: its rendered prompt, and what its answer has to keep.
-
-    `gbnf` rules the answer from its beginning, `calls` from where one begins.
-    """
-
-    prompt: Prompt
-    request: Request
-    gbnf: str | None = None
-    calls: Calls | None = None
-
-    def output(self) -> Output:
-        """Where the answer goes. A grammar leaves thinking only to a template that opened it."""
-        splits = bool(self.request.messages) and (self.gbnf is None or self.prompt.thinking)
-        thinking = ThinkingStream(opened=self.prompt.thinking) if splits else None
-        return Output(self.request.sampling.stop, thinking=thinking, calls=self.calls)
-
-    def repeats(self, output: Output) -> bool:
-        """Whether the model has made a call a second time, with which its answer ends."""
-        if self.calls is None or output.call is None:
-            return False
-        whole = self.calls.repeat(output.call)
-        if whole is not None:
-            output.end_call(whole)
-        return whole is not None
-
-    def read_calls(self, output: Output, written: "_Written") -> tuple[ToolCall, ...]:
-        """The calls that were made, each valid; see `Calls.read`."""
-        if self.calls is None or (output.call is None and self.gbnf is None):
-            return ()
-        seed = sha256(np.asarray(self.prompt.tokens).data).hexdigest()
-        return self.calls.read(output.call or "", written.finish, written.tokens, seed)
-
-
-@dataclass(slots=True)
-class _Written:
-    """How far an answer has got."""
-
-    tokens: int = 0
-    finish: Finish = "length"
-    logprobs: list[TokenLogprob] = field(default_factory=list)
 
 
 class LlamaEngine:
@@ -187,19 +131,8 @@ class LlamaEngine:
         The text before a call streams. Log-probabilities are the model's own: before temperature,
         penalties and constraints.
         """
-        whole = constrained(request)
-        check_tools(request)
-        prompt = self._renderer.prompt(request.messages, request.prompt, request.tools)
-        self._fitting(prompt.tokens, 0)
-        gbnf: str | None
-        if whole:
-            gbnf = request.grammar or schema_grammar(request.schema or {})
-            return self._checked(_Task(prompt, request, gbnf))
-        if not request.tools:
-            return self._answer(_Task(prompt, request))
-        calls = Calls(self._renderer.tool_format, request.tools, request.tool_choice)
-        gbnf = calls.grammar() if calls.required else None
-        return self._answer(_Task(prompt, request, gbnf, calls))
+        task = self._task(request)
+        return self._checked(task) if task.constrained else self._answer(task)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """One pass a request; a prompt that the request before had too is not decoded again.
@@ -278,111 +211,52 @@ class LlamaEngine:
             flash_attention=self._placement.flash_attention,
         )
 
-    def _checked(self, task: _Task) -> Iterator[Chunk]:
+    def _task(self, request: Request) -> Task:
+        """The request, checked and rendered; it fits the context."""
+        whole = constrained(request)
+        check_tools(request)
+        prompt = self._renderer.prompt(request.messages, request.prompt, request.tools)
+        self._fitting(prompt.tokens, 0)
+        if whole:
+            gbnf = request.grammar or schema_grammar(request.schema or {})
+            return Task(prompt, request, gbnf, constrained=True)
+        if not request.tools:
+            return Task(prompt, request)
+        calls = Calls(self._renderer.tool_format, request.tools, request.tool_choice)
+        return Task(prompt, request, calls.grammar() if calls.required else None, calls)
+
+    def _writer(self, task: Task) -> Writer:
+        limit = self._limit(len(task.prompt.tokens), task.request.sampling)
+        return Writer(self._weights, self._renderer, task, limit)
+
+    def _checked(self, task: Task) -> Iterator[Chunk]:
         """The whole constrained answer, or an error instead of it."""
         *_, last = self._answer(task)
         done = last.completion
         assert done is not None
-        if task.request.schema is not None:
-            check_json(done.text, task.request.schema, done.finish, done.completion_tokens)
-        else:
-            self._check_grammar(done, task.gbnf or "")
+        task.check(self._weights, done)
         yield Chunk(done.text, done, done.thinking)
 
-    def _check_grammar(self, done: Completion, gbnf: str) -> None:
-        grammar = Grammar(self._weights, gbnf)
-        try:
-            if grammar.admits(self._weights, done.text):
-                return
-        finally:
-            grammar.close()
-        if done.finish == "length":
-            raise SchemaViolation(
-                f"the output stopped at {done.completion_tokens} tokens before the grammar was "
-                "complete; raise max_tokens"
-            )
-        raise SchemaViolation("the output breaks its grammar; a stop string may have cut it")
-
-    def _answer(self, task: _Task) -> Iterator[Chunk]:
+    def _answer(self, task: Task) -> Iterator[Chunk]:
         """The answer as it is written. While a call is, empty chunks tell that it goes on."""
         self._turn += 1
+        turn = self._turn
         start = time.perf_counter()
-        output = task.output()
-        written = _Written()
-        with ExitStack() as stack:
-            sampler = Sampler(self._weights, task.request.sampling, None)
-            stack.enter_context(closing(sampler))
-            grammar = Grammar(self._weights, task.gbnf) if task.gbnf is not None else None
-            if grammar is not None:
-                stack.enter_context(closing(grammar))
+        with closing(self._writer(task)) as writer:
             reused = self._prefill(task.prompt.tokens)
             prefilled = time.perf_counter()
-            yield from self._write(task, sampler, grammar, output, written)
+            while writer.goes_on:
+                shown = writer.step(self._context)
+                if shown.text or shown.thinking or writer.output.call is not None:
+                    yield shown
+                    if turn != self._turn:
+                        raise TriviumError("this stream ended when another request began")
+                if writer.token is not None:
+                    self._context.decode([writer.token])
+                    self._held.append(writer.token)
         timing = Timing(prefilled - start, time.perf_counter() - prefilled)
-        rest = output.finish()
-        done = Completion(
-            output.text,
-            written.finish,
-            len(task.prompt.tokens),
-            written.tokens,
-            tuple(written.logprobs),
-            timing,
-            tool_calls=task.read_calls(output, written),
-            thinking=output.thinking,
-            reused_tokens=reused,
-        )
+        rest, done = writer.finish(timing, reused)
         yield replace(rest, completion=done)
-
-    def _write(
-        self,
-        task: _Task,
-        sampler: Sampler,
-        grammar: Grammar | None,
-        output: Output,
-        written: _Written,
-    ) -> Iterator[Chunk]:
-        """Token by token after the cache's contents; `grammar` rules what is not thinking."""
-        turn, request = self._turn, task.request
-        limit = self._limit(len(task.prompt.tokens), request.sampling)
-        while written.tokens < limit:
-            if grammar is not None and not output.thinks:
-                sampler.constrain(grammar)
-                grammar = None
-                if task.calls is not None:
-                    output.begin_call()
-            token = self._next(sampler, output, task.calls)
-            if self._weights.ends(token):
-                written.finish = "stop"
-                return
-            written.tokens += 1
-            if request.logprobs is not None:
-                row = _log_softmax(self._context.logits())
-                written.logprobs.append(self._logprob(row, token, request.logprobs))
-            shown = output.push(self._renderer.piece(token))
-            if shown.text or shown.thinking or output.call is not None:
-                yield shown
-                if turn != self._turn:
-                    raise TriviumError("this stream ended when another request began")
-            if output.stopped or task.repeats(output):
-                written.finish = "stop"
-                return
-            if written.tokens < limit:
-                self._context.decode([token])
-                self._held.append(token)
-
-    def _next(self, sampler: Sampler, output: Output, calls: Calls | None) -> int:
-        """The next token. One that opens a call is chosen again, under the calls' grammar."""
-        token = sampler.choose(self._context)
-        opening = None if calls is None else output.opens(self._renderer.piece(token))
-        if calls is None or opening is None:
-            return token
-        written, rest = opening
-        grammar = Grammar(self._weights, calls.grammar())
-        sampler.constrain(grammar)
-        if not grammar.follow(self._weights, written):
-            raise SchemaViolation(f"a tool call cannot begin with {written!r}")
-        output.begin_call(written, rest)
-        return sampler.choose(self._context)
 
     def _continuation(self, first: Logits, tokens: list[int]) -> Score:
         """Score `tokens` after the cache's contents, whose last logits are `first`."""
@@ -397,9 +271,9 @@ class LlamaEngine:
                 rows += list(self._context.decode_each(feed))
                 self._held += feed
             for token, logits in zip(chunk, rows, strict=False):
-                row = _log_softmax(logits)
+                row = log_softmax(logits)
                 greedy &= token == int(row.argmax())
-                scored.append(self._logprob(row, token, 0))
+                scored.append(logprob_of(self._weights, row, token, 0))
             rows = rows[len(chunk) :]
         return Score(sum(token.logprob for token in scored), tuple(scored), greedy)
 
@@ -438,19 +312,6 @@ class LlamaEngine:
         self._prefilled = len(tokens)
         return shared
 
-    def _logprob(self, row: Logprobs, token: int, top: int) -> TokenLogprob:
-        """`row` holds the log-probability of every token, shape (vocabulary,)."""
-        best: Sequence[int] = []
-        if top > 0:
-            top = min(top, len(row))
-            likeliest = np.argpartition(row, -top)[-top:]
-            best = [int(i) for i in likeliest[np.argsort(-row[likeliest], kind="stable")]]
-        others = tuple((self._spelling(i), float(row[i])) for i in best)
-        return TokenLogprob(self._spelling(token), float(row[token]), others)
-
-    def _spelling(self, token: int) -> str:
-        return self._weights.piece(token).decode("utf-8", "replace")
-
 
 def _load(
     path: Path, context_length: int | None, gpu_layers: int | None, threads: int | None
@@ -473,10 +334,3 @@ def _load(
         weights.close()
         raise
     return weights, placement
-
-
-def _log_softmax(logits: Logits) -> Logprobs:
-    values = logits.astype(np.float64)
-    values -= values.max()
-    values -= np.log(np.exp(values).sum())
-    return values

@@ -235,6 +235,8 @@ class Weights:
 class Context:
     """A KV cache for one sequence, and the logits after its last token."""
 
+    row = -1  # the last one of a batch: where samplers look for the logits
+
     def __init__(
         self, weights: Weights, *, length: int, threads: int, chunk: int, flash_attention: bool
     ) -> None:

@@ -6,14 +6,13 @@ vocabulary is checked rarely.
 """
 
 import ctypes
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from trivium.engines.base import Sampling
 from trivium.engines.native import (
-    Context,
     Logits,
     Weights,
     captured_stderr,
@@ -28,6 +27,21 @@ _TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float3
 
 Candidates = npt.NDArray[np.void]
 """Tokens with their logits, laid out as llama.cpp's `llama_token_data`."""
+
+
+class LogitsSource(Protocol):
+    """Where a sampler finds logits: a `llama_context`, and a row of its last batch (-1: the last).
+
+    `logits` gives them raw, shape (vocabulary,).
+    """
+
+    @property
+    def context(self) -> Any: ...
+
+    @property
+    def row(self) -> int: ...
+
+    def logits(self) -> Logits: ...
 
 
 class Grammar:
@@ -123,10 +137,10 @@ class Sampler:
         """From the next token on, `grammar` decides what may come. It is closed with this."""
         self._grammar = grammar
 
-    def choose(self, context: Context) -> int:
-        """The next token after the context's last one."""
+    def choose(self, context: LogitsSource) -> int:
+        """The next token after the one whose logits these are."""
         if self._grammar is None:
-            return int(self._lib.llama_sampler_sample(self._chain, context.context, -1))
+            return int(self._lib.llama_sampler_sample(self._chain, context.context, context.row))
         logits = context.logits()
         token = self._draw(_candidates(logits))
         if not self._grammar.allows(token):
