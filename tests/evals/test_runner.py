@@ -284,3 +284,34 @@ def test_shards_do_not_change_what_a_run_holds(tmp_path: Path) -> None:
         return json.dumps([asdict(one) | {"run": ""} for one in records])
 
     assert held(1) == held(3) == held(100)
+
+
+def test_a_score_that_is_no_number_fails_its_row(tmp_path: Path) -> None:
+    said = suite(tmp_path, rows=2, scorers=["exact", "odd"])
+    custom = {"odd": lambda record: float("inf") if record.row == "r1" else 1}
+    made, records, runs = carry_out(
+        make_plan(said, ["m"]), lambda name: ScriptedEngine(default=adder), custom=custom
+    )
+    assert records[0].scores == {"exact": 1.0, "odd": 1.0}
+    assert records[1].error == "odd came out as inf, which is no score"
+    assert records[1].scores == {}
+    assert runs.summary(made).cells[0].means["odd"] == Mean(1.0, 1)
+
+
+def test_a_judge_is_another_model_asked_through_the_cache(tmp_path: Path) -> None:
+    options = {"model": "judge", "criterion": "Is the sum right?"}
+    plan = make_plan(suite(tmp_path, rows=2, scorers=[{"judge": options}]), ["m"])
+    judge = ScriptedEngine('{"score": 5}', '{"score": 1}', name="judge")
+    engines = {"m": ScriptedEngine(default=adder), "judge": judge}
+    _, records, _ = carry_out(plan, lambda name: engines[name])
+    assert [record.scores["judge"] for record in records] == [5.0, 1.0]
+    assert all(engine.closed for engine in engines.values())
+    carry_out(plan, lambda name: engines[name])
+    assert len(judge.requests) == 2
+
+
+def test_runs_and_answers_are_for_their_owner_alone(tmp_path: Path, home: Path) -> None:
+    carry_out(make_plan(suite(tmp_path), ["m"]), lambda name: ScriptedEngine(default=adder))
+    for file in (home / "runs" / "runs.db", home / "cache.db"):
+        assert file.stat().st_mode & 0o077 == 0
+    assert list((home / "runs").glob("*.lock")) == []

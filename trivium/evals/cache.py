@@ -6,6 +6,7 @@ so that an entry is never stale. Only results are kept, never errors.
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -46,7 +47,8 @@ class Cache:
         self.file = file or home() / "cache.db"
         self.hits = 0
         self._enabled = enabled
-        ensure(self.file.parent)
+        if not self.file.exists() and os.access(ensure(self.file.parent), os.W_OK):
+            self.file.touch(mode=0o600)  # it holds what was asked, for its owner alone
         self._db = Database(self.file, (_m001_initial,), "delete it: it holds nothing but copies")
 
     def __enter__(self) -> "Cache":

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from trivium.engines.base import Engine
@@ -227,12 +228,21 @@ def judge(records: Sequence[Record], scorers: Sequence[Built]) -> list[Record]:
             found = scorer.many([judged[at] for at in asked])
         except TriviumError as error:
             found = [error] * len(asked)
-        for at, result in zip(asked, found, strict=True):
+        for at, result in zip(asked, map(_finite, found), strict=True):
             if isinstance(result, TriviumError):
                 judged[at] = replace(judged[at], scores={}, error=str(result))
             else:
                 judged[at] = replace(judged[at], scores={**judged[at].scores, **result})
     return judged
+
+
+def _finite(result: Scores | TriviumError) -> Scores | TriviumError:
+    """Scores that can be averaged; an infinite or undefined one is an error."""
+    if not isinstance(result, TriviumError):
+        for metric, value in result.items():
+            if value is not None and not isfinite(value):
+                return TriviumError(f"{metric} came out as {value}, which is no score")
+    return result
 
 
 def _totals(
@@ -252,6 +262,7 @@ def _totals(
             found: dict[str, float] = {}
             for summarise in summarisers if sound else ():
                 found |= summarise(sound)
-            totals[record.index // per_cell] = found
+            finite = {metric: value for metric, value in found.items() if isfinite(value)}
+            totals[record.index // per_cell] = finite
             sound = []
     return totals

@@ -5,6 +5,7 @@ clock but `created`, so that a run that was interrupted reads as one that was no
 """
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -145,7 +146,8 @@ class Runs:
             TriviumError: when it is damaged or cannot be written.
         """
         self.file = file or default_file()
-        ensure(self.file.parent)
+        if not self.file.exists() and os.access(ensure(self.file.parent), os.W_OK):
+            self.file.touch(mode=0o600)  # it holds what was asked, for its owner alone
         self._db = Database(self.file, MIGRATIONS, "its runs are lost; delete it to start again")
 
     def __enter__(self) -> "Runs":
