@@ -146,12 +146,14 @@ def main() -> None:
         build(file, given.records)
         print(f"{given.records:,} records, {file.stat().st_size / 1e6:.0f} MB in SQLite")
         for step in ("open", "page"):
-            start = time.perf_counter()
+            start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
             command = [sys.executable, "-m", "benchmarks.report_200k", "--step", step]
             subprocess.run([*command, "--file", str(file)], check=True)
-            took = time.perf_counter() - start
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
-            print(f"{step}: {took:.2f} s with the start of Python, {peak:.0f} MB at most so far")
+            took, used = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+            peak = used.ru_maxrss / 1e3
+            print(f"{step}: {took:.2f} s, {cpu:.2f} s of CPU, with the start of Python; ", end="")
+            print(f"{peak:.0f} MB at most so far")
         made = file.with_suffix(".html")
         print(f"the page has {made.stat().st_size / 1e6:.1f} MB")
         if given.browser:
