@@ -111,6 +111,13 @@ class TestNew:
         copy = load_prompt("prompts/mine.yaml")
         assert (copy.name, copy.version, copy.hash) == ("mine", 1, find_prompt("p").hash)
 
+    def test_a_copy_that_would_not_work_is_not_made(self, work: Path, capsys: Output) -> None:
+        (work / "o.yaml").write_text("name: o\nuser: x\nexamples: {file: rows.jsonl}\n")
+        (work / "rows.jsonl").write_text("")
+        assert run(["prompts", "new", "mine", "--from", "./o.yaml"]) == 2
+        assert "cannot read the examples prompts/rows.jsonl" in capsys.readouterr().err
+        assert not (work / "prompts" / "mine.yaml").exists()
+
     def test_nothing_is_overwritten(self, work: Path, capsys: Output) -> None:
         assert run(["prompts", "new", "p"]) == 2
         assert "is there already" in capsys.readouterr().err

@@ -71,6 +71,20 @@ def test_the_least_there_can_be(tmp_path: Path) -> None:
     assert (prompt.user, prompt.version, prompt.variables, prompt.examples) == ("Hello", 1, (), ())
 
 
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("no", "no"), ("Yes", "Yes"), ("on", "on"), ("19:45", "19:45"),
+        ("2024-03-09", "2024-03-09"),
+        ("007", "007"), ("1_000", "1_000"), ("0x10", "0x10"), (".5", ".5"), ("<<", "<<"),
+        ("12", "12"), ("-0.5", "-0.5"), ("true", "true"), ("null", "null"), ("~x", "~x"),
+    ],
+)  # fmt: skip
+def test_an_output_is_what_it_looks_like(tmp_path: Path, said: str, text: str) -> None:
+    file = written(tmp_path, f"name: p\nuser: x\nexamples:\n- inputs: {{}}\n  output: {said}\n")
+    assert [one.output for one in load_prompt(file).examples] == [text]
+
+
 def test_a_default_of_null_fills_nothing_in(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"p.yaml, line 3: the default of x is null, not a string"):
         load_prompt(written(tmp_path, "name: p\nvariables:\n  x: {default: null}\nuser: x\n"))

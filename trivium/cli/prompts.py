@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trivium.cli import console
-from trivium.cli.run import Json, Model, Name, Vars, rendered_with, run, values_of
+from trivium.cli.run import Json, Model, Name, Vars, rendered_with, run, standard_input, values_of
 from trivium.errors import GateFailed, TriviumError, UsageError
 
 if TYPE_CHECKING:
@@ -102,13 +102,16 @@ def new(
 ) -> None:
     """Write ./prompts/NAME.yaml to edit; a shipped prompt of that name is then passed over."""
     from trivium.paths import atomic_write
-    from trivium.prompts.files import find_prompt
+    from trivium.prompts.files import find_prompt, parse_prompt
     from trivium.prompts.new import blank, copied
 
     target = Path("prompts") / f"{name}.yaml"
     if target.exists():
         raise UsageError(f"{target} is there already; edit it, or choose another name")
     text = copied(find_prompt(source), name) if source else blank(name)
+    parse_prompt(
+        text, target
+    )  # what the copy would lack, such as a file of examples, is told first
     with atomic_write(target) as file:
         file.write(text.encode())
     sys.stdout.write(f"{target}\n")
@@ -258,7 +261,7 @@ def _version(name: str) -> "Prompt":
 
     if name != "-":
         return find_prompt(name)
-    return parse_prompt(sys.stdin.read(), Path("standard input"))
+    return parse_prompt(standard_input(), Path("standard input"))
 
 
 def _names(prompt: "Prompt") -> set[str]:

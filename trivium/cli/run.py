@@ -92,7 +92,7 @@ def values_of(prompt: "Prompt", said: list[str], *, piped: bool = True) -> dict[
         values[name] = _value(value)
     blank = prompt.input
     if piped and blank is not None and blank.name not in values and not sys.stdin.isatty():
-        text = _standard_input()
+        text = standard_input()
         if text.strip():
             values[blank.name] = text.rstrip("\n")
         elif blank.required:
@@ -118,7 +118,12 @@ def _value(text: str) -> str:
         ) from error
 
 
-def _standard_input() -> str:
+def standard_input() -> str:
+    """All of it, as text.
+
+    Raises:
+        UsageError: when it is not UTF-8.
+    """
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:

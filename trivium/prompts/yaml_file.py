@@ -1,7 +1,9 @@
 """YAML that people write, read strictly: no key twice, no aliases, and every value has a line."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import yaml
 
@@ -15,7 +17,11 @@ class _Strict(yaml.SafeLoader):
     """A safe loader that refuses what is never meant in such a file.
 
     YAML would take the last of two equal keys; an alias can stand for itself, or for gigabytes.
+    PyYAML's scalars are those of YAML 1.1, where a label `no` is false and `19:45` is 1185; here
+    they are those of JSON, as in YAML 1.2.
     """
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -34,6 +40,17 @@ class _Strict(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+for _tag, _pattern, _first in (
+    ("null", r"null|~|", ["n", "~", ""]),
+    ("bool", r"true|false", ["t", "f"]),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", list("-+0123456789")),
+):
+    _Strict.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
+    )
 
 
 def read_mapping(text: str, file: Path) -> tuple[dict[str, object], yaml.MappingNode]:
