@@ -203,11 +203,17 @@ def pair_records(a: Columns, b: Columns, one: Cell, other: Cell) -> tuple[Codes,
     return here[in_a][order], there[in_b][order]
 
 
+def same_contents(a: Columns, b: Columns, at_a: Codes, at_b: Codes) -> NDArray[np.bool_]:
+    """Whether the rows of these records have equal inputs and targets, pair by pair."""
+    content_a, content_b = np.array(a.contents, np.int64), np.array(b.contents, np.int64)
+    same: NDArray[np.bool_] = content_a[a.row[at_a]] == content_b[b.row[at_b]]
+    return same
+
+
 def _pair(a: Columns, b: Columns, one: Cell, other: Cell) -> tuple[Pairing, Codes, Codes]:
     """The records that can be compared, and how many cannot."""
     at_a, at_b = pair_records(a, b, one, other)
-    content_a, content_b = np.array(a.contents), np.array(b.contents)
-    same = content_a[a.row[at_a]] == content_b[b.row[at_b]]
+    same = same_contents(a, b, at_a, at_b)
     failed = same & (a.failed[at_a] | b.failed[at_b])
     good = same & ~failed
     pairing = Pairing(

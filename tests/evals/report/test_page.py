@@ -121,6 +121,15 @@ def test_a_row_of_one_name_with_other_inputs_is_another_row() -> None:
     assert packed.layout["rows"] == 2
 
 
+def test_rows_with_other_inputs_are_no_pair_in_the_page() -> None:
+    a = [*run_of([0, 1]), record("x", inputs="one")]
+    text = written(a, [*run_of([1, 1]), record("x", inputs="two")])
+    layout = json.loads(re.findall(r'id="layout">(.*?)</script>', text)[0])
+    assert [name for name, _ in layout["fields"][:2]] == ["row", "pair"]
+    pairs = np.frombuffer(unpacked(text)["numbers"], "<i4", 6, 6 * 4)
+    assert pairs.tolist() == [3, 4, -1, 0, 1, -1]
+
+
 def test_text_that_no_encoding_has_is_still_written() -> None:
     text = written([record("x", output="half a pair \ud800")])
     assert b"half a pair ?" in unpacked(text)["t0"]

@@ -16,7 +16,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from trivium.evals.columns import label
-from trivium.evals.compare import Comparison, left_out, pair_records
+from trivium.evals.compare import Comparison, left_out, pair_records, same_contents
 from trivium.evals.gates import Verdict
 from trivium.evals.intervals import Floats, is_proportion
 from trivium.evals.report import plots
@@ -81,6 +81,8 @@ def _counterparts(runs: Sequence[Shown], comparison: Comparison | None) -> list[
         offset = sizes[0] if len(runs) == 2 else 0
         for one in comparison.pairings:
             at_a, at_b = pair_records(a, b, one.a, one.b)
+            same = same_contents(a, b, at_a, at_b)
+            at_a, at_b = at_a[same], at_b[same]
             found[at_b + offset] = at_a
             if len(runs) == 2:
                 found[at_a] = at_b + offset
