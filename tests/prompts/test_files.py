@@ -1,14 +1,18 @@
 """Prompt files: what they say is read, what they get wrong is told with its line."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trivium.errors import UsageError
 from trivium.prompts.base import Example, Shots, Variable
-from trivium.prompts.files import all_prompts, find_prompt, load_prompt, prompt_files
+from trivium.prompts.files import all_prompts, find_prompt, load_prompt, parse_prompt, prompt_files
+from trivium.prompts.lint import lint
 
 WHOLE = """\
 name: whole
@@ -142,6 +146,8 @@ def test_a_broken_file_of_examples(tmp_path: Path, rows: str | None, message: st
         ("name: p\nuser: [\n", r"line 3 is not valid YAML"),
         ("name: p\nuser: &a x\nsystem: *a\n", r"line 3 is not valid YAML: aliases are not read"),
         ("name: p\nuser: !!python/name:os.system x\n", r"line 2 is not valid YAML"),
+        ('name: p\nuser: "\\ud83d"\n', r"line 2 is not valid .* half of a character"),
+        ("name: p\nuser: \0\n", r"p.yaml is not valid YAML: unacceptable character #x0000"),
         ("- a\n", r"holds no keys"),
         ("", r"holds no keys"),
         ("name: p\nuser: x\n\tb: c\n", r"line 3 is not valid YAML"),
@@ -229,3 +235,21 @@ class TestPlaces:
             find_prompt("zzzzzz")
         with pytest.raises(UsageError, match=r"no prompt"):
             find_prompt("")
+
+
+@given(st.one_of(st.text(), st.text(alphabet="{}[]:,&*!|>-#'\"%?@`\n ax1~<")))
+def test_any_text_is_a_prompt_or_a_mistake(text: str) -> None:
+    with suppress(UsageError):
+        parse_prompt(text, Path("p.yaml"))
+
+
+@given(st.data())
+def test_any_change_of_a_prompt_is_a_prompt_or_a_mistake(data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(WHOLE)))
+    end = data.draw(st.integers(start, min(start + 30, len(WHOLE))))
+    put = data.draw(st.text(alphabet="{}[]:,&*!|>-#'\"%?@`\n ax1~\x00\ud800", max_size=4))
+    with suppress(UsageError):
+        prompt = parse_prompt(WHOLE[:start] + put + WHOLE[end:], Path("p.yaml"))
+        assert len(prompt.hash) == 64
+        prompt.render({"text": "a", "plain": "b"})
+        lint(prompt)

@@ -129,7 +129,7 @@ def _compile(source: str) -> Compiled:
 
 @cache
 def _environment() -> "ImmutableSandboxedEnvironment":
-    """jinja without what makes a rendering unsafe, endless or different from run to run."""
+    """jinja without what makes a rendering unsafe, huge or different from run to run."""
     from jinja2 import StrictUndefined
     from jinja2.exceptions import SecurityError
     from jinja2.sandbox import ImmutableSandboxedEnvironment

@@ -12,6 +12,9 @@ from trivium.errors import UsageError
 At = Sequence[int | str]
 """The way to a value: keys and positions."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What an escape such as "\\ud83d" leaves, and no UTF-8 can hold."""
+
 
 class _Strict(yaml.SafeLoader):
     """A safe loader that refuses what is never meant in such a file.
@@ -28,6 +31,14 @@ class _Strict(yaml.SafeLoader):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=mark)
         return super().compose_node(parent, index)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and _SURROGATE.search(value):
+            raise yaml.MarkedYAMLError(
+                problem="a text holds half of a character", problem_mark=node.start_mark
+            )
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         seen: set[str] = set()
@@ -59,8 +70,8 @@ def read_mapping(text: str, file: Path) -> tuple[dict[str, object], yaml.Mapping
     Raises:
         UsageError: naming `file` and the line.
     """
-    loader = _Strict(text)
     try:
+        loader = _Strict(text)
         node = loader.get_single_node()
         values = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
@@ -68,8 +79,6 @@ def read_mapping(text: str, file: Path) -> tuple[dict[str, object], yaml.Mapping
         raise UsageError(f"{file}{line} is not valid YAML: {error.problem}") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UsageError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
-    finally:
-        loader.dispose()
     if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
         raise UsageError(f"{file} holds no keys such as name: and user:")
     return {str(key): value for key, value in values.items()}, node
