@@ -11,7 +11,7 @@ import pytest
 from tests.cli.program import modules, trivium
 from tests.scripted import ScriptedEngine
 from trivium.cli.main import run
-from trivium.prompts.files import find_prompt, load_prompt
+from trivium.prompts.files import LIBRARY, find_prompt, load_prompt
 
 Output = pytest.CaptureFixture[str]
 
@@ -95,7 +95,13 @@ class TestShow:
         assert shown["examples"] == [{"inputs": {"text": "Bo"}, "output": '"Hi\u202e Bo"'}]
         assert shown["variables"][1]["choices"] == ["warm", "cold"]
         assert shown["schema"] == {"type": "string"}
+        assert shown["suite"] is None
         assert shown["shots"] == {"selector": "fixed", "k": None, "seed": 0, "order": "chosen"}
+
+    def test_a_suite_beside_it_is_named(self, capsys: Output) -> None:
+        assert run(["prompts", "show", "sentiment"]) == 0
+        suite = LIBRARY / "suites" / "sentiment.yaml"
+        assert capsys.readouterr().out.endswith(f"\nsuite trivium eval run {suite}\n")
 
 
 class TestNew:

@@ -91,6 +91,9 @@ def show(name: Name, as_json: Json = False) -> None:
         for one in prompt.examples:
             inputs = ", ".join(f"{key}: {value}" for key, value in one.inputs.items())
             out.print(console.clean(f"{inputs} -> {one.output}".replace("\n", " ")))
+    if suite := _suite(prompt):
+        out.print()
+        out.print(_bold("suite", f"trivium eval run {suite}"), soft_wrap=True)
 
 
 @app.command()
@@ -256,6 +259,12 @@ def lock(
             console.note(f"{one.name} has changed under the same version; raise its version")
 
 
+def _suite(prompt: "Prompt") -> Path | None:
+    """The suite that lies beside a prompt of the library, or of your own."""
+    file = prompt.path.parent / "suites" / f"{prompt.name}.yaml" if prompt.path else None
+    return file if file and file.is_file() else None
+
+
 def _version(name: str) -> "Prompt":
     from trivium.prompts.files import find_prompt, parse_prompt
 
@@ -320,6 +329,7 @@ def _whole(prompt: "Prompt") -> dict[str, object]:
         "examples": [{"inputs": dict(one.inputs), "output": one.output} for one in prompt.examples],
         "shots": asdict(prompt.shots),
         "schema": prompt.schema,
+        "suite": str(suite) if (suite := _suite(prompt)) else None,
     }
 
 
