@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from trivium import paths
 from trivium.errors import Unavailable
-from trivium.models.sources import Fetched, OnProgress
+from trivium.models.fetched import Fetched, OnProgress
 from trivium.network import require_online
 
 if TYPE_CHECKING:

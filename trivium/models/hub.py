@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.errors import Unavailable, UsageError
-from trivium.models.sources import Fetched, OnProgress
+from trivium.models.fetched import Fetched, OnProgress
 from trivium.network import require_online
 
 _REFERENCE = re.compile(

@@ -16,7 +16,8 @@ from trivium import paths
 from trivium.errors import TriviumError, Unavailable, UsageError
 from trivium.models import licences, store
 from trivium.models.catalogue import Entry, File, catalogue
-from trivium.models.sources import Fetched, OnProgress, fetch
+from trivium.models.fetched import Fetched, OnProgress
+from trivium.models.sources import fetch
 
 _BLOCK = 1 << 20
 

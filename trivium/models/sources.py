@@ -10,33 +10,13 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivium.errors import TriviumError, Unavailable
+from trivium.models.fetched import Fetched, OnProgress
 from trivium.models.store import disk_errors
 from trivium.network import require_online
-
-OnProgress = Callable[[str, int, int | None], None]
-"""Called with a label, the bytes done and the bytes in all (None when not known)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A file in the work folder, with what its source says it should be.
-
-    `sha256` and `git_sha1` (git's blob hash, which the hub gives for small files) are hex; any of
-    the promises may be None. `keep` marks a file that is not ours to move.
-    """
-
-    path: Path
-    size: int | None = None
-    sha256: str | None = None
-    git_sha1: str | None = None
-    revision: str | None = None
-    keep: bool = False
 
 
 def fetch(source: str, work: Path, label: str, on_progress: OnProgress) -> Fetched:

@@ -21,8 +21,8 @@ from trivium.retrieval.store import Store
 
 EXACT_BELOW = 50_000
 LINKS = 32  # HNSW's M: neighbours of a node
-BUILD_EFFORT = 80  # efConstruction
-SEARCH_EFFORT = 128  # efSearch
+BUILD_EFFORT = 200  # efConstruction
+SEARCH_EFFORT = 512  # efSearch
 MOST_DEAD = 0.2  # share of removed nodes that an HNSW graph carries before it is built anew
 
 Ids = npt.NDArray[np.int64]
