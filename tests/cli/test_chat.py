@@ -166,7 +166,7 @@ class TestTools:
     def test_nobody_can_be_asked_so_an_effect_is_refused(
         self, engine: ScriptedEngine, capsys: Output, tmp_path: Path
     ) -> None:
-        engine.enqueue(self.call("write_file", path="x.txt", text="x"), "I could not.")
+        engine.enqueue(self.call("write_file", path="x.txt", content="x"), "I could not.")
         assert run(["chat", "Write x to x.txt", "--tools", "on", "--json"]) == 0
         (call,) = json.loads(capsys.readouterr().out)["tool_calls"]
         assert call["error"]

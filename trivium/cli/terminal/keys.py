@@ -18,7 +18,8 @@ def unseen_keys() -> Iterator[None]:
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     silent = termios.tcgetattr(terminal)
-    silent[3] &= ~(termios.ECHO | termios.ICANON)  # ISIG stays: Ctrl-C is a signal
+    silent[3] &= ~(termios.ECHO | termios.ICANON)  # ISIG stays: Ctrl-C is a signal,
+    silent[3] |= termios.NOFLSH  # which does not throw away what was typed before it
     termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
     try:
         yield

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trivium.cli.terminal.words import excerpt
+from trivium.cli.terminal.words import excerpt, weights
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def model(chat: "Chat", name: str) -> None:
         with Waiting(console.out(), f"loading {console.clean(name)}"):
             opened.use_model(name)
     engine = opened.agent.engine
-    weights = f", {engine.parameters / 1e9:.2g}B weights" if engine.parameters else ""
-    chat.say(f"{engine.name}{weights}, {engine.context_length:,} tokens of context")
+    size = f", {weights(engine.parameters)} weights" if engine.parameters else ""
+    chat.say(f"{engine.name}{size}, {engine.context_length:,} tokens of context")
 
 
 def system(chat: "Chat", text: str) -> None:
