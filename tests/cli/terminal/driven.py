@@ -44,7 +44,7 @@ sys.exit(run(sys.argv[1:]))
 """The program with a model that says what it is told to, a word every `pause` seconds."""
 
 
-class _Screen(pyte.Screen):  # type: ignore[misc]
+class _Screen(pyte.Screen):
     """Answers the questions that a program puts to its terminal."""
 
     def __init__(self, reply: Callable[[str], object]) -> None:
