@@ -44,6 +44,34 @@ sys.exit(run(sys.argv[1:]))
 """The program with a model that says what it is told to, a word every `pause` seconds."""
 
 
+CALLING = """
+import sys
+from dataclasses import replace
+from trivium.engines import load
+from trivium.engines.llama import LlamaEngine
+
+class Calling(LlamaEngine):
+    first = True
+
+    def stream(self, request):
+        if self.first and request.tools:
+            self.first, request = False, replace(request, tool_choice="{tool}")
+        return super().stream(request)
+
+load_engine = load.load_engine
+
+def calling(name, settings=None):
+    engine = load_engine(name, settings)
+    engine.__class__ = Calling
+    return engine
+
+load.load_engine = calling
+from trivium.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+"""The program with the real model, which must begin its first answer with a call of `tool`."""
+
+
 class _Screen(pyte.Screen):
     """Answers the questions that a program puts to its terminal."""
 
@@ -56,14 +84,18 @@ class _Screen(pyte.Screen):
 
 
 class Driven:
-    """The running program, on the real model or on one that gives `replies`, Python expressions."""
+    """The running program on the real model; on one that gives `replies`, Python expressions; or on
+    the real one that has to call the tool `calls` first.
+    """
 
     def __init__(
-        self, *arguments: str, replies: list[str] | None = None, pause: float = 0.0
+        self, *arguments: str, replies: list[str] | None = None, calls: str = "", pause: float = 0.0
     ) -> None:
         code = ["-m", "trivium.cli.main"]
         if replies is not None:
             code = ["-c", SCRIPTED.format(replies=", ".join(replies), pause=pause)]
+        elif calls:
+            code = ["-c", CALLING.format(tool=calls)]
         env = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "TRIVIUM_OFFLINE": "1"}
         self.raw = ""
         self.started = time.monotonic()
@@ -100,6 +132,12 @@ class Driven:
     def see(self, text: str, timeout: float = PATIENCE) -> None:
         """Wait until `text` stands on the screen."""
         self._until(lambda: text in self.text, f"{text!r} to appear", timeout)
+
+    def pause(self, seconds: float) -> None:
+        """Let the program go on for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._read(0.02)
 
     def gone(self, text: str, timeout: float = PATIENCE) -> None:
         self._until(lambda: text not in self.text, f"{text!r} to vanish", timeout)
