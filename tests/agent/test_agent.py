@@ -20,7 +20,7 @@ from trivium.agent.agent import Agent
 from trivium.agent.base import Decision, Done, Event, Node, Note, Proposal, TextDelta, ToolStarted
 from trivium.agent.sessions import Sessions
 from trivium.agent.state import KvState
-from trivium.engines.base import Chunk, Completion, Request, ToolCall
+from trivium.engines.base import Chunk, Completion, Request, Sampling, ToolCall
 from trivium.errors import StateMismatch, TriviumError, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -431,6 +431,27 @@ class TestState:
 
         with Agent(Full("A"), session="s") as agent:
             agent.ask(self.LONG)
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("real_models")
+def test_a_real_conversation_goes_on_without_being_read_again() -> None:
+    text = " ".join(f"Item {n} weighs {n * 7 % 13} kilograms." for n in range(110))
+    sampling = Sampling(max_tokens=8)
+    with Agent("smollm2-135m", session="s", sampling=sampling) as agent:
+        *_, read = agent.stream(text)
+    with Agent("smollm2-135m", session="s", sampling=sampling) as agent:
+        events = list(agent.stream("Which is heaviest?"))
+    done = events[-1]
+    assert isinstance(read, Done)
+    assert isinstance(done, Done)
+    assert read.completion is not None
+    assert done.completion is not None
+    reused, prompt = done.completion.reused_tokens, done.completion.prompt_tokens
+    assert reused > 0.75 * read.context_tokens > 750
+    assert done.completion.timing.prefill < read.completion.timing.prefill / 2
+    told = f"reused {reused:,} of {prompt:,} tokens of the conversation from its saved state"
+    assert Note(told) in events
 
 
 CHILD = """
