@@ -39,7 +39,7 @@ def prompt(chat: "Chat", _: str) -> None:
 
 def attach(chat: "Chat", path: str) -> None:
     opened = chat.opened
-    for one in _paths(path):
+    for one in paths(path):
         attachment = opened.attach(one)
         how = {"text": "as text", "index": "indexed, to be searched", "image": "as an image"}
         chat.say(f"+ {attachment.name}, {how[attachment.kind]}, goes with your next message")
@@ -78,7 +78,7 @@ def set_(chat: "Chat", argument: str) -> None:
     agent = chat.agent
     name, _, value = argument.partition(" ")
     if value:
-        change: dict[str, Any] = {name: _parsed(name, value.strip())}
+        change: dict[str, Any] = {name: parsed(name, value.strip())}
         agent.sampling = replace(agent.sampling, **change)
     elif name:
         _knob(name)
@@ -105,12 +105,17 @@ def _knob(name: str) -> None:
         raise UsageError(f'there is no setting "{name}"; there are {", ".join(_RANGES)} and stop')
 
 
-def _parsed(name: str, value: str) -> object:
+def parsed(name: str, value: str) -> object:
+    """What `/set` was given for one of the sampling's fields.
+
+    Raises:
+        UsageError: for an unknown name, or a value out of range.
+    """
     _knob(name)
     if value == "off" and name in ("max_tokens", "stop"):
         return None if name == "max_tokens" else ()
     if name == "stop":
-        return (value.encode().decode("unicode_escape"),) if "\\" in value else (value,)
+        return (value.replace("\\n", "\n").replace("\\t", "\t"),)
     kind, low, high = _RANGES[name]
     try:
         number = kind(value)
@@ -127,7 +132,7 @@ def _written(value: object) -> str:
     return "off" if value is None else str(value)
 
 
-def _paths(text: str) -> list[str]:
+def paths(text: str) -> list[str]:
     """One path as it stands, spaces and all; else several, quoted as for a shell."""
     import shlex
 
