@@ -118,6 +118,17 @@ class TestDocuments:
             "the documents have nothing on this; the answer is the model's own"
         ]
 
+    def test_an_answer_without_support_is_told_with_what_they_say(
+        self, rivers: Index, tmp_path: Path
+    ) -> None:
+        with Agent(ScriptedEngine("The Amazon is 12 km long."), index=rivers) as agent:
+            events = list(agent.stream("How long is the Amazon?"))
+            assert agent.path[1].citations == ()
+        assert notes(events) == [
+            "nothing in the documents supports this answer; they say "
+            f"“The Amazon is 6400 km long.” ({tmp_path / 'rivers.md'}, character 0)"
+        ]
+
     def test_a_follow_up_is_searched_for_as_a_whole_question(self, rivers: Index) -> None:
         engine = ScriptedEngine(
             "The Amazon is 6400 km long.", "Where does the Amazon end?", "It ends in the Atlantic."

@@ -168,7 +168,16 @@ class Turn:
 
         def cite(text: str) -> tuple[Citation, ...]:
             claims = consulted.attribute(text)
-            return tuple(dict.fromkeys(c for claim in claims for c in claim.citations))
+            cited = tuple(dict.fromkeys(c for claim in claims for c in claim.citations))
+            if not cited:  # what `ask` would quote instead is told, not passed off as support
+                best = consulted.quotation().citations[0]
+                self._post(
+                    Note(
+                        "nothing in the documents supports this answer; they say "
+                        f"“{' '.join(best.text.split())}” ({best.path}, character {best.start})"
+                    )
+                )
+            return cited
 
         self._recorder.cite = cite
         return consulted.source
