@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -280,3 +282,9 @@ class TestMistakes:
 def test_the_page_of_help_imports_no_model_library() -> None:
     imported = modules("chat", "--help")
     assert imported & (HEAVY | {"prompt_toolkit", "rich", "pydantic"}) == set()
+
+
+def test_the_prompt_waits_for_no_model_library() -> None:
+    code = "import sys, trivium.cli.terminal.loop; print(*{n.split('.')[0] for n in sys.modules})"
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(names.stdout.split()) & (HEAVY | {"mcp", "rich", "markdown_it"}) == set()

@@ -23,7 +23,8 @@ import sys, time
 from tests.embedder import WordEmbedder
 from tests.scripted import ScriptedEngine
 from trivium.engines import load
-from trivium.engines.base import Completion, Timing, ToolCall
+from trivium.engines.base import Completion, ToolCall
+from trivium.errors import UsageError
 from trivium.retrieval import embed
 
 class Engine(ScriptedEngine):

@@ -195,6 +195,24 @@ def test_ctrl_c_at_the_question_refuses_and_ends_the_answer(folder: Path) -> Non
     assert not (folder / "notes.txt").exists()
 
 
+def test_what_cannot_be_said_is_given_back(folder: Path) -> None:
+    (folder / "fact.md").write_text("A fact.")
+    with Driven("-a", "fact.md", replies=["UsageError('not like this')", "'Better.'"]) as chat:
+        chat.send("Too much")
+        chat.see("error: not like this")
+        chat.see("+ fact.md")
+        chat.press("? No" + ENTER)
+        chat.see("> Too much? No")
+        chat.see("Better.")
+        chat.gone("+ fact.md")
+
+
+def test_what_cannot_be_opened_ends_the_program_with_its_code() -> None:
+    with Driven("--continue", replies=[]) as chat:
+        chat.see("error: there is no conversation to continue yet")
+        assert chat.left() == 2
+
+
 def test_a_second_chat_on_a_session_is_told() -> None:
     with Driven("hi", "--session", "mine", replies=["'Hello.'"]) as first:
         first.see("Hello.")

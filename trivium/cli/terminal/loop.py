@@ -13,7 +13,7 @@ from trivium.cli.terminal.completion import Completions
 from trivium.cli.terminal.keys import stopped_by_ctrl_c, unseen_keys
 from trivium.cli.terminal.opening import Opened, Options, open_chat
 from trivium.cli.terminal.prompt import Prompt
-from trivium.errors import TriviumError
+from trivium.errors import ContextOverflow, TriviumError, UsageError
 
 if TYPE_CHECKING:
     from trivium.agent.agent import Agent
@@ -134,9 +134,17 @@ class Chat:
         elif text.strip() and editing:
             self.play(lambda agent: agent.edit(text))
         elif text.strip():
-            opened = self.opened
-            attachments, opened.attachments = opened.attachments, []
+            self._send(text)
+
+    def _send(self, text: str) -> None:
+        """Say `text`, with what is attached. What cannot be said is given back to be changed."""
+        opened = self.opened
+        attachments, opened.attachments = opened.attachments, []
+        try:
             self.play(lambda agent: agent.stream(text, attachments))
+        except (UsageError, ContextOverflow):  # then it is not on the branch
+            self.draft, opened.attachments = text, attachments
+            raise
 
     def _load(self) -> None:
         """Begin to load, once; the prompt stands already."""
