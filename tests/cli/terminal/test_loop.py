@@ -230,6 +230,7 @@ def test_a_resumed_conversation_shows_where_it_was() -> None:
     with Driven("--continue", replies=["'Second answer.'"]) as chat:
         chat.see("tide, 2 messages")
         chat.see("First answer.")
+        chat.prompted()
         chat.press("\x1b[A")  # history: what was said in the run before, as typed at its prompt
         chat.press(CTRL_U + "second question" + ENTER)
         chat.see("Second answer.")

@@ -1,4 +1,4 @@
-"""The keyboard while an answer is written: nothing is echoed into it, and Ctrl-C ends it."""
+"""The keyboard between prompts: nothing is echoed into an answer, and Ctrl-C ends it."""
 
 import signal
 import sys
@@ -9,7 +9,11 @@ from types import FrameType
 
 @contextmanager
 def unseen_keys() -> Iterator[None]:
-    """Keep what is typed for the next prompt without showing it in the middle of the answer."""
+    """Keep what is typed while no prompt stands for the next one, and do not show it before.
+
+    It has to hold from one prompt to the next: a terminal that changes its mode in between takes
+    a Ctrl-D that was typed ahead for the end of its input.
+    """
     if not sys.stdin.isatty():
         yield
         return

@@ -72,10 +72,12 @@ class Chat:
             TriviumError: when what the options ask for is not to be had.
         """
         try:
-            if message is not None:
-                self._attempt(message)
-            while not self.leaving:
-                self._once()
+            with unseen_keys():
+                if message is not None:
+                    self._attempt(message)
+                    self.screen.rest()
+                while not self.leaving:
+                    self._once()
         finally:
             self._close()
 
@@ -92,7 +94,7 @@ class Chat:
         from trivium.cli.terminal.status import status
 
         agent = self.agent
-        with unseen_keys(), stopped_by_ctrl_c(agent.stop):
+        with stopped_by_ctrl_c(agent.stop):
             done = self.screen.play(start(agent))
         if done is not None:
             self.screen.remark(status(done, agent.context_length))
