@@ -183,6 +183,16 @@ class Agent:
     # The tree
 
     @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        """Another engine has another cache, and counts tokens in its own way."""
+        self._engine = engine
+        self._last = None
+
+    @property
     def session(self) -> Session:
         return self.sessions.session(self._id)
 

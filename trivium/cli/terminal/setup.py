@@ -86,7 +86,9 @@ def set_(chat: "Chat", argument: str) -> None:
     shown = [name] if name else knobs
     chat.table([(knob, _written(getattr(agent.sampling, knob))) for knob in shown])
     if not agent.sampling.temperature and shown != ["temperature"]:
-        chat.say("at temperature 0 the likeliest token is chosen, whatever else is set")
+        chat.say(
+            "at temperature 0 the likeliest token is chosen; only repeat_penalty counts beside it"
+        )
 
 
 _RANGES: dict[str, tuple[type, float, float]] = {
