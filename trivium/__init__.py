@@ -21,13 +21,14 @@ _PLACES = {
     "tool": "trivium.agent.tools.user",
 }
 
+if not TYPE_CHECKING:  # a type checker would take it to mean that any name is there
 
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for: `trivium --version` needs none of them."""
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for: `trivium --version` needs none."""
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    value = getattr(import_module(_PLACES[name]), name)
-    globals()[name] = value
-    return value
+        value = getattr(import_module(_PLACES[name]), name)
+        globals()[name] = value
+        return value

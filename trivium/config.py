@@ -10,17 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trivium.errors import UsageError
-from trivium.network import install_guard
+from trivium.network import install_guard, is_loopback
 from trivium.paths import home
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FILE_NAME = "trivium.toml"
+
+RUNS_CODE = ("mcp", "tool_files")
+"""Settings that start programs. A folder's file may be somebody else's, so it cannot say them."""
 
 
 class McpServer(BaseModel):
@@ -96,7 +100,10 @@ def resolve(
     """The settings in force, and for each where it came from."""
     layers: list[tuple[str, dict[str, object]]] = []
     for file in _files():
-        layers.append((str(file), _read(file)))
+        values = _read(file)
+        if file.parent != home():
+            _harmless(file, values)
+        layers.append((str(file), values))
     for name in Settings.model_fields:
         value = os.environ.get(f"TRIVIUM_{name.upper()}")
         if value is not None:
@@ -133,6 +140,23 @@ def _read(file: Path) -> dict[str, object]:
         raise UsageError(f"{file} is not valid TOML: {error}") from error
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _harmless(file: Path, values: Mapping[str, object]) -> None:
+    """Refuse what a stranger's folder must not decide: programs to run, machines to talk to."""
+    own = home() / FILE_NAME
+    for key in RUNS_CODE:
+        if key in values:
+            raise UsageError(
+                f"{file}: {key}{_line_of(str(file), key)} starts programs, which a folder's file "
+                f"may not; move it to {own}"
+            )
+    host = urlsplit(str(values.get("model", ""))).hostname
+    if host and not is_loopback(host):
+        raise UsageError(
+            f"{file}: model{_line_of(str(file), 'model')} sends what you ask to {host}, which a "
+            f"folder's file may not decide; move it to {own}, or set TRIVIUM_MODEL"
+        )
 
 
 def _check(source: str, values: dict[str, object]) -> None:

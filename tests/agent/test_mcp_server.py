@@ -211,7 +211,7 @@ class TestOffering:
         library.close()
 
     def test_one_that_does_not_exist_is_refused_at_once(self, rivers: Path) -> None:
-        with pytest.raises(UsageError, match='there is no index "nowhere"; there are: kitchen, rivers'):
+        with pytest.raises(UsageError, match='"nowhere"; there are: kitchen, rivers'):
             Library(["nowhere"], Settings())
 
     def test_indexes_may_come_change_and_go(self, library: Library, tmp_path: Path) -> None:

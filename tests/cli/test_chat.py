@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,7 +168,7 @@ class TestTools:
     def test_nobody_can_be_asked_so_an_effect_is_refused(
         self, engine: ScriptedEngine, capsys: Output, tmp_path: Path
     ) -> None:
-        engine.enqueue(self.call("write_file", path="x.txt", text="x"), "I could not.")
+        engine.enqueue(self.call("write_file", path="x.txt", content="x"), "I could not.")
         assert run(["chat", "Write x to x.txt", "--tools", "on", "--json"]) == 0
         (call,) = json.loads(capsys.readouterr().out)["tool_calls"]
         assert call["error"]
@@ -280,3 +282,9 @@ class TestMistakes:
 def test_the_page_of_help_imports_no_model_library() -> None:
     imported = modules("chat", "--help")
     assert imported & (HEAVY | {"prompt_toolkit", "rich", "pydantic"}) == set()
+
+
+def test_the_prompt_waits_for_no_model_library() -> None:
+    code = "import sys, trivium.cli.terminal.loop; print(*{n.split('.')[0] for n in sys.modules})"
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(names.stdout.split()) & (HEAVY | {"mcp", "rich", "markdown_it"}) == set()

@@ -43,6 +43,35 @@ def test_the_later_place_wins_and_is_named(
     assert shown["model"] == ["c", "TRIVIUM_MODEL"]
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('top_k = 3\ntool_files = ["evil.py"]\n', "tool_files (line 2)"),
+        ('[mcp.evil]\ncommand = ["sh"]\n', "mcp (line 1)"),
+        ('model = "https://models.example/v1#m"\n', "model (line 1)"),
+        ('model = "https://models.example/m.gguf"\n', "model (line 1)"),
+    ],
+)
+def test_a_folder_decides_neither_what_runs_nor_who_listens(
+    text: str, key: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the user's own file does: a folder may have come from somebody else."""
+    file = Path("trivium.toml")
+    file.write_text(text)
+    assert run(["config"]) == 2
+    err = capsys.readouterr().err
+    assert f"{file.absolute()}: {key}" in err
+    assert f"move it to {home / 'trivium.toml'}" in err
+    home.mkdir()
+    file.rename(home / "trivium.toml")
+    assert run(["config"]) == 0
+
+
+def test_a_folder_may_name_a_server_on_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("trivium.toml").write_text('model = "http://127.0.0.1:8000/v1#m"\n')
+    assert rows(capsys)["model"][0] == "http://127.0.0.1:8000/v1#m"
+
+
 def test_json_keeps_types(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "--json"]) == 0
     value = json.loads(capsys.readouterr().out)

@@ -1,6 +1,7 @@
 """TRIVIUM_OFFLINE=1 in real processes; and no socket at all when everything is pulled."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -67,3 +68,25 @@ def test_with_everything_pulled_nothing_opens_a_socket(tmp_path: Path) -> None:
         )
         assert result.returncode == 0, result.stderr
         assert "socket:" not in result.stderr
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("real_models")
+@pytest.mark.parametrize("options", [["--tools", "off"], ["--tools", "on", "--max-tokens", "20"]])
+def test_a_chat_needs_no_network_at_all(tmp_path: Path, options: list[str]) -> None:
+    """In a network namespace without an interface, not even loopback, and watched besides."""
+    alone = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("no network namespaces here")
+    (tmp_path / "sea.md").write_text("The lighthouse was built in 1822 by Fresnel.\n")
+    chat = ["chat", "When was it built?", "--attach", str(tmp_path / "sea.md"), *options]
+    result = subprocess.run(
+        [*alone, sys.executable, "-c", WATCHED, *chat],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
+    assert "socket:" not in result.stderr

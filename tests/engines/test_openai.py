@@ -84,11 +84,15 @@ def test_sampling_is_sent_and_off_is_said_aloud_to_vllm(server: FakeServer) -> N
     server.on(CHAT, Reply(events=chat("ok")))
     engine = OpenAIEngine(server.url)
     warm = Sampling(temperature=0.7, top_p=0.9, top_k=40, seed=3, stop=("END",))
-    engine.generate([HELLO, replace(HELLO, sampling=warm)])
-    bodies = sorted(server.bodies(CHAT), key=lambda body: body["temperature"])
+    wary = Sampling(repeat_penalty=1.2)
+    engine.generate([replace(HELLO, sampling=one) for one in (Sampling(), warm, wary)])
+    bodies = sorted(
+        server.bodies(CHAT), key=lambda body: (body["temperature"], body["repetition_penalty"])
+    )
     knobs = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed", "stop")
-    greedy, drawn = ([body.get(knob) for knob in knobs] for body in bodies)
+    greedy, careful, drawn = ([body.get(knob) for knob in knobs] for body in bodies)
     assert greedy == [0.0, 1.0, 0, 0.0, 1.0, None, None]
+    assert careful == [0.0, 1.0, 0, 0.0, 1.2, None, None]
     assert drawn == [0.7, 0.9, 40, 0.0, 1.0, 3, ["END"]]
 
 

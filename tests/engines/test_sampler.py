@@ -40,7 +40,7 @@ def draws(weights: Weights, context: Context, sampling: Sampling, count: int = 4
 
 def test_greedy_takes_the_likeliest(weights: Weights, context: Context) -> None:
     likeliest = int(np.argmax(context.logits()))
-    loud = Sampling(temperature=0.0, top_k=5, repeat_penalty=1.9, seed=1)
+    loud = Sampling(temperature=0.0, top_k=5, top_p=0.1, seed=1)
     assert draws(weights, context, loud) == {likeliest}
 
 
@@ -69,8 +69,9 @@ def test_min_p_keeps_what_is_near_the_likeliest(weights: Weights, context: Conte
 def test_the_repeat_penalty_turns_away_from_what_was_said(
     weights: Weights, context: Context
 ) -> None:
-    sampling = Sampling(temperature=0.01, repeat_penalty=2.0, seed=0)
-    assert len(draws(weights, context, sampling, count=5)) == 5
+    for temperature in (0.0, 0.01):
+        sampling = Sampling(temperature=temperature, repeat_penalty=2.0, seed=0)
+        assert len(draws(weights, context, sampling, count=5)) == 5
 
 
 def test_grammar_masks_leave_only_what_may_follow(weights: Weights, context: Context) -> None:

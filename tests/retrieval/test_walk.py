@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,8 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def names(root: Path, **patterns: list[str]) -> list[str]:
-    found, skipped = find_files([root], **patterns)
+def names(root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[str]:
+    found, skipped = find_files([root], include, exclude)
     assert skipped == []
     return [file.relative_to(root).as_posix() for file in found]
 

@@ -9,7 +9,7 @@ A turn is a stream of events (`trivium.agent.base.Event`), the same ones whether
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -116,7 +116,9 @@ class Agent:
 
     # Turns
 
-    def stream(self, text: str, attachments: Sequence[Attachment] = ()) -> Iterator[Event]:
+    def stream(
+        self, text: str, attachments: Sequence[Attachment] = ()
+    ) -> Generator[Event, None, None]:
         """Say something: the events of the turn, of which `Done` is the last.
 
         Leaving the loop early, or an interrupt in it, ends the answer and keeps what was written.
@@ -134,19 +136,19 @@ class Agent:
                 node = event.node
         return node
 
-    def retry(self) -> Iterator[Event]:
+    def retry(self) -> Generator[Event, None, None]:
         """Have the last message answered again, on a branch of its own."""
         place = _asked_at(self.path).id
         return self._read(None, lambda: place)
 
-    def edit(self, text: str) -> Iterator[Event]:
+    def edit(self, text: str) -> Generator[Event, None, None]:
         """Say `text` in place of the last message, with its attachments, on a branch of its own."""
         last = _last_message(self.path)
         return self._read(self._message(text, last.attachments), lambda: last.parent)
 
     async def astream(
         self, text: str, attachments: Sequence[Attachment] = ()
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Like `stream`. `approve` is called in the event loop's thread, and may block it."""
         loop, items = asyncio.get_running_loop(), asyncio.Queue[Item]()
         turn = self._begin(
@@ -179,6 +181,16 @@ class Agent:
             turn.stop()
 
     # The tree
+
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        """Another engine has another cache, and counts tokens in its own way."""
+        self._engine = engine
+        self._last = None
 
     @property
     def session(self) -> Session:
@@ -269,7 +281,7 @@ class Agent:
 
     # One turn
 
-    def _read(self, message: Node | None, at: At) -> Iterator[Event]:
+    def _read(self, message: Node | None, at: At) -> Generator[Event, None, None]:
         items = SimpleQueue[Item]()
         turn = self._begin(message, at, items.put)
         try:

@@ -44,8 +44,7 @@ def attach(
     if media_type:
         if not engine.sees_images:
             raise UsageError(
-                f"{path} is a picture, and {engine.name} cannot see; "
-                "choose a model that does"
+                f"{path} is a picture, and {engine.name} cannot see; choose a model that does"
             )
         return Attachment(str(path), "image", image=Image(data, media_type))
     document = load_bytes(str(place), data)

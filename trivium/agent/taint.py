@@ -43,6 +43,14 @@ def mark(text: str, origin: str) -> str:
     )
 
 
+def unmarked(text: str) -> str:
+    """What `mark` put between fences, for a person to read; any other text as it is."""
+    fenced = re.fullmatch(
+        r"<data ([0-9a-f]{16}) from [^\n]*>\n(.*)\n<end of data \1>", text, re.DOTALL
+    )
+    return fenced[2] if fenced else text
+
+
 def visible(text: str) -> str:
     """`text` with every character that a terminal would act upon, or not show, written out.
 

@@ -7,6 +7,7 @@ questions too, so that a terminal can ask its user in its main thread.
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -97,19 +98,16 @@ class Turn:
         self._thread.join()
 
     def ask(self, proposal: Proposal) -> Decision:
-        """An approver for the worker: it asks whoever reads the events."""
+        """An approver for the worker: it asks whoever reads the events. After the end it is no."""
         question = Question(proposal)
         asked = time.monotonic()
         self._post(question)
-        try:
-            while not self._recorder.cancel.is_set():
-                try:
-                    return question.reply.get(timeout=0.1)
-                except Empty:
-                    continue
-            return "no"
-        finally:
-            self._recorder.wait(time.monotonic() - asked)
+        decision: Decision | None = None
+        while decision is None and not self._recorder.cancel.is_set():
+            with suppress(Empty):
+                decision = question.reply.get(timeout=0.1)
+        self._recorder.wait(time.monotonic() - asked)
+        return "no" if decision is None or self._recorder.cancel.is_set() else decision
 
     def _work(self) -> None:
         error: BaseException | None = None
@@ -170,7 +168,16 @@ class Turn:
 
         def cite(text: str) -> tuple[Citation, ...]:
             claims = consulted.attribute(text)
-            return tuple(dict.fromkeys(c for claim in claims for c in claim.citations))
+            cited = tuple(dict.fromkeys(c for claim in claims for c in claim.citations))
+            if not cited:  # what `ask` would quote instead is told, not passed off as support
+                best = consulted.quotation().citations[0]
+                self._post(
+                    Note(
+                        "nothing in the documents supports this answer; they say "
+                        f"“{' '.join(best.text.split())}” ({best.path}, character {best.start})"
+                    )
+                )
+            return cited
 
         self._recorder.cite = cite
         return consulted.source

@@ -40,6 +40,10 @@ _CONTROL = re.compile(
 )
 
 
+# What JSON itself lets stand raw: DEL, the 8-bit controls and the bidi overrides.
+_JSON_CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
 def clean(text: str) -> str:
     """`text` without terminal control sequences; tabs and newlines stay, CRLF becomes LF."""
     return _CONTROL.sub("", text.replace("\r\n", "\n"))
@@ -83,8 +87,12 @@ def detail(message: str) -> None:
 
 
 def emit_json(value: Mapping[str, object] | list[object], *, line: bool = False) -> None:
-    """One JSON document on stdout: indented, or one line for JSON lines."""
+    """One JSON document on stdout: indented, or one line for JSON lines.
+
+    Characters that a terminal would obey are escaped, which leaves the values as they are.
+    """
     text = json.dumps(value, ensure_ascii=False, indent=None if line else 2)
+    text = _JSON_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

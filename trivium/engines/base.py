@@ -60,9 +60,9 @@ class Message:
 class Sampling:
     """How the next token is chosen. The defaults are greedy, which is reproducible.
 
-    `temperature` 0 is greedy and makes the other knobs idle; `top_k` 0, `top_p` 1, `min_p` 0 and
-    `repeat_penalty` 1 are "off". `max_tokens` None means "until the model stops or the context is
-    full". A stop string ends the output and is not part of it.
+    `temperature` 0 is greedy, and `repeat_penalty` the only other knob that it heeds; `top_k` 0,
+    `top_p` 1, `min_p` 0 and `repeat_penalty` 1 are "off". `max_tokens` None means "until the model
+    stops or the context is full". A stop string ends the output and is not part of it.
     """
 
     temperature: float = 0.0

@@ -114,8 +114,6 @@ class Sampler:
     def _links(self, weights: Weights, sampling: Sampling) -> list[object]:
         """llama.cpp's own order: penalties, top-k, top-p, min-p, temperature, draw."""
         lib = self._lib
-        if sampling.temperature == 0:
-            return [lib.llama_sampler_init_greedy()]
         links: list[object] = []
         if sampling.repeat_penalty != 1:
             links.append(
@@ -123,6 +121,8 @@ class Sampler:
                     weights.vocabulary_size, _PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0
                 )
             )
+        if sampling.temperature == 0:
+            return [*links, lib.llama_sampler_init_greedy()]
         if sampling.top_k > 0:
             links.append(lib.llama_sampler_init_top_k(sampling.top_k))
         if sampling.top_p < 1:

@@ -143,11 +143,11 @@ class Server:
         body: Event = {"temperature": sampling.temperature, "top_p": 1.0}
         knobs: Event = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
         off = dict(knobs)
+        penalty = sampling.repeat_penalty
+        knobs |= {"repetition_penalty": penalty, "repeat_penalty": penalty}
         if sampling.temperature > 0:
             body |= {"top_p": sampling.top_p, "seed": sampling.seed}
-            penalty = sampling.repeat_penalty
             knobs |= {"top_k": sampling.top_k, "min_p": sampling.min_p}
-            knobs |= {"repetition_penalty": penalty, "repeat_penalty": penalty}
         theirs = {"vllm": {"repeat_penalty"}, "llamacpp": {"repetition_penalty"}}
         if self._kind in theirs:
             return body | {k: v for k, v in knobs.items() if k not in theirs[self._kind]}

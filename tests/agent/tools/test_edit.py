@@ -30,7 +30,10 @@ def tools(root: Path) -> list[BaseTool]:
 def test_a_new_file_is_shown_and_written(tools: list[BaseTool], root: Path) -> None:
     shown = preview(tools, "write_file", path="new/b.txt", content="x\ny")
     assert shown.title == "write new/b.txt (new)"
-    assert shown.detail == "--- /dev/null\n+++ new/b.txt\n@@ -0,0 +1,2 @@\n+x\n+y"
+    assert (
+        shown.detail
+        == "--- /dev/null\n+++ new/b.txt\n@@ -0,0 +1,2 @@\n+x\n+y\n\\ No newline at end of file"
+    )
     assert shown.pattern == str(root / "new/b.txt")
     assert not (root / "new").exists()
     assert call(tools, "write_file", path="new/b.txt", content="x\ny") == "done: 3 characters"
@@ -40,7 +43,7 @@ def test_a_new_file_is_shown_and_written(tools: list[BaseTool], root: Path) -> N
 def test_a_replaced_file_is_shown_as_a_difference(tools: list[BaseTool]) -> None:
     shown = preview(tools, "write_file", path="a.txt", content="one\n2\nthree\n")
     assert shown.title == "write a.txt"
-    assert shown.detail == ("--- a.txt\n+++ a.txt\n@@ -1,4 +1,4 @@\n one\n-two\n+2\n three\n ")
+    assert shown.detail == ("--- a.txt\n+++ a.txt\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three")
 
 
 def test_a_patch_replaces_one_place(tools: list[BaseTool], root: Path) -> None:
@@ -96,6 +99,6 @@ def test_every_changed_character_stands_in_the_difference(before: str, after: st
     if before == after:
         assert shown == "x stays as it is"
         return
-    kept = [line[1:] for line in shown.split("\n")[3:] if not line.startswith(("-", "@@"))]
+    kept = [line[1:] for line in shown.split("\n")[3:] if not line.startswith(("-", "@@", "\\"))]
     assert "\n".join(kept) in after
     assert all(f"+{line}" in shown.split("\n") for line in after.split("\n") if line not in before)

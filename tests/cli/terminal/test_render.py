@@ -13,6 +13,7 @@ from trivium.agent.base import (
     ToolFinished,
     ToolStarted,
 )
+from trivium.agent.taint import mark, unmarked
 from trivium.cli.terminal.render import Screen, one_line
 from trivium.cli.terminal.status import status
 from trivium.engines.base import Completion, Timing, ToolCall
@@ -66,6 +67,14 @@ def test_a_long_result_is_cut_to_the_line() -> None:
     lines = shown(ToolFinished(CALL, "long " * 50, False, 0.0), done())
     assert len(lines) == 2
     assert lines[1].endswith("…")
+
+
+def test_the_fences_around_a_result_are_for_the_model() -> None:
+    marked = mark("42\nexactly", "the tool calculate")
+    assert unmarked(marked) == "42\nexactly"
+    assert unmarked(marked + "x") == marked + "x"
+    lines = shown(ToolFinished(CALL, marked, False, 0.0), done())
+    assert lines == ["", "✓ calculate 0.0 s  42 exactly"]
 
 
 def test_thinking_is_folded_to_a_line() -> None:

@@ -65,13 +65,21 @@ def _preview(verb: str, workspace: Workspace, path: str, before: str | None, aft
 def diff(name: str, before: str | None, after: str) -> str:
     """A unified diff; lines end at newlines and at nothing else, so that none can be hidden."""
     lines = unified_diff(
-        [] if before is None else before.split("\n"),
-        after.split("\n"),
+        [] if before is None else _lines(before),
+        _lines(after),
         "/dev/null" if before is None else name,
         name,
         lineterm="",
     )
     return "\n".join(lines) or f"{name} stays as it is"
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    if lines[-1]:
+        lines[-1] += "\n\\ No newline at end of file"
+        return lines
+    return lines[:-1]
 
 
 def _before(workspace: Workspace, path: str) -> str | None:

@@ -1,4 +1,7 @@
-"""The question before a tool may do something: what exactly, and for how long the leave holds."""
+"""The question before a tool may do something: what exactly, and for how long the leave holds.
+
+What is allowed must be what is seen: a control character is neither obeyed nor left out.
+"""
 
 import sys
 from collections.abc import Callable
@@ -10,6 +13,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from trivium.agent.base import Decision, Proposal
+from trivium.agent.taint import visible
 
 if TYPE_CHECKING:
     from prompt_toolkit.key_binding import KeyPressEvent
@@ -46,7 +50,7 @@ class Question:
         self._key = key or press
 
     def __call__(self, proposal: Proposal) -> Decision:
-        self._screen.quiet()
+        self._screen.set_apart()
         out = self._screen.console
         out.print(_heading(proposal))
         shown = visible(proposal.detail).rstrip("\n").split("\n")
@@ -95,16 +99,6 @@ def _detail(proposal: Proposal, lines: list[str]) -> RenderableType:
     return Padding(diff, (0, 0, 0, 2))
 
 
-def visible(text: str) -> str:
-    """`text` with each character that a terminal would not show spelt out.
-
-    What is allowed must be what is seen: a control character is neither obeyed nor left out.
-    """
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
-
-
 def press(question: str, keys: str) -> str:
     """Wait for one of `keys`; Enter and Ctrl-D mean "n".
 
@@ -131,7 +125,7 @@ def press(question: str, keys: str) -> str:
         answer(key, key)
     for key in ("enter", "c-j", "c-d"):
         answer(key, "n")
-    session: PromptSession[str] = PromptSession(key_bindings=bindings)
+    session: PromptSession[str] = PromptSession(key_bindings=bindings, erase_when_done=True)
     _forget_keys()
     clear_typeahead(session.input)
     return session.prompt(question)

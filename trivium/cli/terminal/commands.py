@@ -93,8 +93,8 @@ def find(name: str) -> Command:
     """
     if command := COMMANDS.get(name.lower()):
         return command
-    near = get_close_matches(name.lower(), COMMANDS, n=3, cutoff=0.5)
-    near = near or [known for known in COMMANDS if name and known.startswith(name.lower())]
+    near = [known for known in COMMANDS if name and known.startswith(name.lower())]
+    near = near or get_close_matches(name.lower(), COMMANDS, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(f'/{n}' for n in near)}?" if near else "see /help"
     raise UsageError(f"there is no command /{name}; {hint}")
 

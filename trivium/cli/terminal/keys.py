@@ -1,4 +1,4 @@
-"""The keyboard while an answer is written: nothing is echoed into it, and Ctrl-C ends it."""
+"""The keyboard between prompts: nothing is echoed into an answer, and Ctrl-C ends it."""
 
 import signal
 import sys
@@ -9,7 +9,11 @@ from types import FrameType
 
 @contextmanager
 def unseen_keys() -> Iterator[None]:
-    """Keep what is typed for the next prompt without showing it in the middle of the answer."""
+    """Keep what is typed while no prompt stands for the next one, and do not show it before.
+
+    It has to hold from one prompt to the next: a terminal that changes its mode in between takes
+    a Ctrl-D that was typed ahead for the end of its input.
+    """
     if not sys.stdin.isatty():
         yield
         return
@@ -18,7 +22,8 @@ def unseen_keys() -> Iterator[None]:
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     silent = termios.tcgetattr(terminal)
-    silent[3] &= ~(termios.ECHO | termios.ICANON)  # ISIG stays: Ctrl-C is a signal
+    silent[3] &= ~(termios.ECHO | termios.ICANON)  # ISIG stays: Ctrl-C is a signal,
+    silent[3] |= termios.NOFLSH  # which does not throw away what was typed before it
     termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
     try:
         yield

@@ -13,7 +13,7 @@ from trivium.cli.terminal.completion import Completions
 from trivium.cli.terminal.keys import stopped_by_ctrl_c, unseen_keys
 from trivium.cli.terminal.opening import Opened, Options, open_chat
 from trivium.cli.terminal.prompt import Prompt
-from trivium.errors import TriviumError
+from trivium.errors import ContextOverflow, TriviumError, UsageError
 
 if TYPE_CHECKING:
     from trivium.agent.agent import Agent
@@ -72,10 +72,12 @@ class Chat:
             TriviumError: when what the options ask for is not to be had.
         """
         try:
-            if message is not None:
-                self._attempt(message)
-            while not self.leaving:
-                self._once()
+            with unseen_keys():
+                if message is not None:
+                    self._attempt(message)
+                    self.screen.rest()
+                while not self.leaving:
+                    self._once()
         finally:
             self._close()
 
@@ -92,7 +94,7 @@ class Chat:
         from trivium.cli.terminal.status import status
 
         agent = self.agent
-        with unseen_keys(), stopped_by_ctrl_c(agent.stop):
+        with stopped_by_ctrl_c(agent.stop):
             done = self.screen.play(start(agent))
         if done is not None:
             self.screen.remark(status(done, agent.context_length))
@@ -134,9 +136,17 @@ class Chat:
         elif text.strip() and editing:
             self.play(lambda agent: agent.edit(text))
         elif text.strip():
-            opened = self.opened
-            attachments, opened.attachments = opened.attachments, []
+            self._send(text)
+
+    def _send(self, text: str) -> None:
+        """Say `text`, with what is attached. What cannot be said is given back to be changed."""
+        opened = self.opened
+        attachments, opened.attachments = opened.attachments, []
+        try:
             self.play(lambda agent: agent.stream(text, attachments))
+        except (UsageError, ContextOverflow):  # then it is not on the branch
+            self.draft, opened.attachments = text, attachments
+            raise
 
     def _load(self) -> None:
         """Begin to load, once; the prompt stands already."""

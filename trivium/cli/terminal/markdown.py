@@ -89,10 +89,9 @@ class MarkdownStream:
                 self._live.stop()
 
     def _paint(self) -> None:
-        found = blocks(clean(self._received)[self._done :])
-        if not found:
+        finished, tail = settled(clean(self._received)[self._done :])
+        if not tail.strip():
             return
-        *finished, tail = found
         with self._console:  # one write, so that nothing half done is seen
             self._live.start()
             for block in finished:
@@ -140,10 +139,7 @@ class MarkdownStream:
 
 
 def blocks(text: str) -> list[str]:
-    """`text` cut where its top-level blocks begin; joined, they are `text` again.
-
-    All but the last are what they will be, whatever follows.
-    """
+    """`text` cut where its top-level blocks begin; joined, they are `text` again."""
     starts = [token.map[0] for token in _parse(text) if token.level == 0 and token.map]
     offsets, line, at = [], 0, 0
     for start in starts[1:]:
@@ -153,6 +149,17 @@ def blocks(text: str) -> list[str]:
         offsets.append(at)
     ends = [*offsets, len(text)]
     return [text[a:b] for a, b in zip([0, *offsets], ends, strict=True)] if starts else []
+
+
+def settled(text: str) -> tuple[list[str], str]:
+    """The blocks of `text` that are what they will be whatever follows, and the rest.
+
+    Only whole lines decide: "#" is a heading, but as the beginning of "#1" it goes on with a
+    paragraph.
+    """
+    whole = text.rfind("\n") + 1
+    finished = blocks(text[:whole])[:-1]
+    return finished, text[sum(map(len, finished)) :]
 
 
 def _parse(text: str) -> list[Token]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LARGE = 1_000_000_000
 """Weights from which on a model is offered tools unasked: smaller ones call them without need."""
+
+REPEAT_PENALTY = 1.1
+"""For models below `LARGE`: always choosing the likeliest token, they go round in circles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Opened:
 
         engine = load_engine(name, self.settings)
         old, self.agent.engine = self.agent.engine, engine
+        if self.agent.sampling.repeat_penalty == _repeat_penalty(old):  # not the user's own
+            self.agent.sampling = _suited(self.agent.sampling, engine)
         old.close()
         self._offer()
 
@@ -185,7 +190,7 @@ def open_chat(
             session=name,
             system=settings.system,
             approve=approve,
-            sampling=sampling,
+            sampling=_suited(sampling, engine),
             sessions=sessions,
         )
         failing.pop_all()
@@ -201,6 +206,14 @@ def open_chat(
         opened.close()
         raise
     return opened
+
+
+def _repeat_penalty(engine: "Engine") -> float:
+    return REPEAT_PENALTY if engine.parameters and engine.parameters < LARGE else 1.0
+
+
+def _suited(sampling: "Sampling", engine: "Engine") -> "Sampling":
+    return replace(sampling, repeat_penalty=_repeat_penalty(engine))
 
 
 def _offer_tools(opened: Opened, engine: "Engine") -> None:

@@ -54,6 +54,8 @@ def document(
     """A turn as docs/chat.md describes it."""
     from dataclasses import asdict
 
+    from trivium.agent.taint import unmarked
+
     node, completion = done.node, done.completion
     return {
         "answer": node.content,
@@ -73,7 +75,7 @@ def document(
             {
                 "name": event.call.name,
                 "arguments": dict(event.call.arguments),
-                "result": event.result,
+                "result": unmarked(event.result),
                 "error": event.error,
                 "seconds": round(event.seconds, 3),
             }

@@ -22,6 +22,7 @@ from trivium.agent.base import (
     ToolFinished,
     ToolStarted,
 )
+from trivium.agent.taint import unmarked
 from trivium.cli import console as streams
 from trivium.cli.console import clean
 from trivium.cli.terminal.markdown import MarkdownStream
@@ -148,6 +149,13 @@ class Screen:
         self.console.print()
         self._above = "nothing"
 
+    def set_apart(self) -> None:
+        """Begin a part of remarks of its own."""
+        self.quiet()
+        if self._above != "nothing":
+            self.console.print()
+        self._above = "remark"
+
     def _part(self, kind: Literal["answer", "remark"]) -> None:
         if self._above not in ("nothing", kind):
             self.console.print()
@@ -207,7 +215,7 @@ class Screen:
         mark, style = ("✗", "red") if event.error else ("✓", "green")
         line = Text()
         line.append(f"{mark} ", style).append(event.call.name)
-        line.append(f" {event.seconds:.1f} s  {one_line(event.result)}", "dim")
+        line.append(f" {event.seconds:.1f} s  {one_line(unmarked(event.result))}", "dim")
         self.remark(line, cut=True)
 
     def _sources(self, citations: tuple[Citation, ...]) -> None:

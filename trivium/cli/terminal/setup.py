@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trivium.cli.terminal.words import excerpt
+from trivium.cli.terminal.words import excerpt, weights
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def model(chat: "Chat", name: str) -> None:
         with Waiting(console.out(), f"loading {console.clean(name)}"):
             opened.use_model(name)
     engine = opened.agent.engine
-    weights = f", {engine.parameters / 1e9:.2g}B weights" if engine.parameters else ""
-    chat.say(f"{engine.name}{weights}, {engine.context_length:,} tokens of context")
+    size = f", {weights(engine.parameters)} weights" if engine.parameters else ""
+    chat.say(f"{engine.name}{size}, {engine.context_length:,} tokens of context")
 
 
 def system(chat: "Chat", text: str) -> None:
@@ -39,7 +39,7 @@ def prompt(chat: "Chat", _: str) -> None:
 
 def attach(chat: "Chat", path: str) -> None:
     opened = chat.opened
-    for one in _paths(path):
+    for one in paths(path):
         attachment = opened.attach(one)
         how = {"text": "as text", "index": "indexed, to be searched", "image": "as an image"}
         chat.say(f"+ {attachment.name}, {how[attachment.kind]}, goes with your next message")
@@ -78,7 +78,7 @@ def set_(chat: "Chat", argument: str) -> None:
     agent = chat.agent
     name, _, value = argument.partition(" ")
     if value:
-        change: dict[str, Any] = {name: _parsed(name, value.strip())}
+        change: dict[str, Any] = {name: parsed(name, value.strip())}
         agent.sampling = replace(agent.sampling, **change)
     elif name:
         _knob(name)
@@ -86,7 +86,9 @@ def set_(chat: "Chat", argument: str) -> None:
     shown = [name] if name else knobs
     chat.table([(knob, _written(getattr(agent.sampling, knob))) for knob in shown])
     if not agent.sampling.temperature and shown != ["temperature"]:
-        chat.say("at temperature 0 the likeliest token is chosen, whatever else is set")
+        chat.say(
+            "at temperature 0 the likeliest token is chosen; only repeat_penalty counts beside it"
+        )
 
 
 _RANGES: dict[str, tuple[type, float, float]] = {
@@ -105,12 +107,17 @@ def _knob(name: str) -> None:
         raise UsageError(f'there is no setting "{name}"; there are {", ".join(_RANGES)} and stop')
 
 
-def _parsed(name: str, value: str) -> object:
+def parsed(name: str, value: str) -> object:
+    """What `/set` was given for one of the sampling's fields.
+
+    Raises:
+        UsageError: for an unknown name, or a value out of range.
+    """
     _knob(name)
     if value == "off" and name in ("max_tokens", "stop"):
         return None if name == "max_tokens" else ()
     if name == "stop":
-        return (value.encode().decode("unicode_escape"),) if "\\" in value else (value,)
+        return (value.replace("\\n", "\n").replace("\\t", "\t"),)
     kind, low, high = _RANGES[name]
     try:
         number = kind(value)
@@ -127,7 +134,7 @@ def _written(value: object) -> str:
     return "off" if value is None else str(value)
 
 
-def _paths(text: str) -> list[str]:
+def paths(text: str) -> list[str]:
     """One path as it stands, spaces and all; else several, quoted as for a shell."""
     import shlex
 

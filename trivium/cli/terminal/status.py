@@ -17,10 +17,9 @@ def status(done: "Done", context_length: int) -> Text:
     if done.node.state == "interrupted":
         parts.append(Text("interrupted", "yellow"))
     completion = done.completion
-    if completion is not None:
-        if completion.timing.decode > 0:
-            speed = completion.completion_tokens / completion.timing.decode
-            parts.append(Text(f"{speed:.1f} tokens/s"))
+    if completion is not None and completion.timing.decode > 0:
+        speed = completion.completion_tokens / completion.timing.decode
+        parts.append(Text(f"{speed:.1f} tokens/s"))
     share = done.context_tokens / context_length if context_length else 0.0
     used = f"{done.context_tokens:,} of {context_length:,} tokens"
     parts.append(Text(used, "yellow" if share >= CROWDED else ""))

@@ -20,3 +20,8 @@ def excerpt(text: str, length: int = 60) -> str:
     """The beginning of `text` in one line."""
     line = " ".join(clean(text).split())
     return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
+
+
+def weights(count: int) -> str:
+    """134515008 as "135M"."""
+    return f"{count / 1e9:.3g}B" if count >= 1e9 else f"{count / 1e6:.0f}M"
