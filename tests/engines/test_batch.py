@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from trivium.config import load_settings
 from trivium.engines import batch as batches
 from trivium.engines.base import Engine, Message, Request, Sampling, ScoreRequest, Tool
 from trivium.engines.batch import BatchEngine
@@ -230,4 +231,19 @@ def test_an_engine_for_batches_is_asked_for(real_models: Path) -> None:
     engine = load_engine("smollm2-135m", batch=True)
     assert isinstance(engine, BatchEngine)
     assert engine.fingerprint.settings["weights"] in ("f16", "native")  # as memory allows
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("weights", "batch", "form"),
+    [("auto", False, "native"), ("native", True, "native"), ("f16", False, "f16")],
+)
+def test_the_setting_decides_the_form(
+    real_models: Path, weights: str, batch: bool, form: str
+) -> None:
+    """Conversations stay on the native form unless the user says otherwise."""
+    settings = load_settings({"weights": weights, "context_length": 256})
+    engine = load_engine("smollm2-135m", settings, batch=batch)
+    assert type(engine) is (BatchEngine if batch else LlamaEngine)
+    assert engine.fingerprint.settings["weights"] == form
     engine.close()
