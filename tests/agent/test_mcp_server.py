@@ -8,7 +8,13 @@ from typing import Any
 import anyio
 import pytest
 from mcp.shared.memory import create_connected_server_and_client_session as connected
-from mcp.types import CallToolResult, ListToolsResult, TextContent
+from mcp.types import (
+    CallToolResult,
+    GetPromptResult,
+    ListPromptsResult,
+    ListToolsResult,
+    TextContent,
+)
 
 from tests.embedder import WordEmbedder
 from tests.scripted import ScriptedEngine
@@ -246,3 +252,35 @@ def _gone(name: str, settings: Settings) -> None:
     from trivium.errors import Unavailable
 
     raise Unavailable(f"{name} is not pulled")
+
+
+def test_the_prompts_of_the_library_are_offered(library: Library) -> None:
+    async def talk() -> tuple[ListPromptsResult, GetPromptResult]:
+        async with connected(make_server(library)._mcp_server) as client:
+            listed = await client.list_prompts()
+            return listed, await client.get_prompt("sentiment", {"text": "What a day!"})
+
+    listed, got = anyio.run(talk)
+    (sentiment,) = [prompt for prompt in listed.prompts if prompt.name == "sentiment"]
+    assert sentiment.arguments is not None
+    assert [(one.name, one.required) for one in sentiment.arguments] == [
+        ("text", True),
+        ("labels", False),
+    ]
+    first, *_, last = got.messages
+    assert isinstance(first.content, TextContent)
+    assert first.content.text.startswith("You classify the sentiment of texts.")
+    assert last.role == "user"
+    assert isinstance(last.content, TextContent)
+    assert last.content.text == "What a day!"
+    assert [message.role for message in got.messages[:2]] == ["user", "assistant"]
+
+
+def test_a_prompt_without_its_text_is_an_error(library: Library) -> None:
+    async def talk() -> None:
+        async with connected(make_server(library)._mcp_server) as client:
+            await client.get_prompt("sentiment", {})
+
+    with pytest.raises(BaseException) as raised:  # in a group, as anyio raises it
+        anyio.run(talk)
+    assert "text" in str(raised.getrepr())

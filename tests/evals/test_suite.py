@@ -78,7 +78,9 @@ def test_an_including_suite_wins_key_by_key(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_suite_lists_those_there_are() -> None:
-    with pytest.raises(UsageError, match="there is no suite mmul; give a YAML file, or one of ag"):
+    with pytest.raises(
+        UsageError, match="there is no suite mmul; give a YAML file, a shipped prompt, or ag"
+    ):
         load_suite("mmul")
 
 

@@ -1,4 +1,4 @@
-"""Trivium's indexes for other programs, over the Model Context Protocol (2025-06-18).
+"""Trivium's indexes and prompts for other programs, over the Model Context Protocol (2025-06-18).
 
 Everything here reads: no tool changes an index, a file or a setting. Over stdio, stdout carries
 the protocol alone; over HTTP, only this machine is listened to, and pages of a browser are refused
@@ -17,12 +17,21 @@ from typing import Annotated, Any
 import anyio
 from anyio.to_thread import run_sync
 from mcp.server.fastmcp import FastMCP
+from mcp.server.fastmcp.prompts.base import (
+    AssistantMessage,
+    Message,
+    PromptArgument,
+    UserMessage,
+)
+from mcp.server.fastmcp.prompts.base import Prompt as McpPrompt
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from trivium.config import Settings
 from trivium.engines.base import Engine, Sampling
 from trivium.errors import TriviumError, UsageError
+from trivium.prompts.base import Prompt
+from trivium.prompts.files import all_prompts
 from trivium.retrieval.answer import Asker
 from trivium.retrieval.base import Embedder
 from trivium.retrieval.index import Index, folder_of, names, overview
@@ -194,7 +203,38 @@ def make_server(library: Library) -> FastMCP[None]:
         """Read a span of a document's extracted text, with what stands before and after it."""
         return await run(library.read, index, path, start, end)
 
+    for prompt in all_prompts():
+        server.add_prompt(_offered(prompt))
     return server
+
+
+def _offered(prompt: Prompt) -> McpPrompt:
+    """A prompt of the library. MCP knows no system role: that part stands before the first turn."""
+
+    def fill(**values: str) -> Sequence[Message]:
+        system = ""
+        turns: list[Message] = []
+        for message in prompt.render(values).messages:
+            if message.role == "system":
+                system = f"{message.content}\n\n"
+                continue
+            said = UserMessage if message.role == "user" else AssistantMessage
+            turns.append(said(system + message.content))
+            system = ""
+        return turns
+
+    arguments = [
+        PromptArgument(name=one.name, description=one.description, required=one.required)
+        for one in prompt.variables
+    ]
+    return McpPrompt(
+        name=prompt.name,
+        title=None,
+        description=prompt.description,
+        arguments=arguments,
+        fn=fill,
+        context_kwarg=None,
+    )
 
 
 def serve(

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trivium.errors import UsageError
+from trivium.prompts.files import LIBRARY
 from trivium.prompts.yaml_file import line_of, read_mapping
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def load_suite(path: str | Path) -> Suite:
 
 
 def find_suite(path: str | Path) -> Path:
-    """The file that `path` names: itself, or a shipped suite.
+    """The file that `path` names: itself, a shipped suite, or that of a shipped prompt.
 
     Raises:
         UsageError: when there is none.
@@ -164,11 +165,12 @@ def find_suite(path: str | Path) -> Path:
     given = Path(path).expanduser()
     if given.is_file():
         return given
-    shipped = SHIPPED / f"{path}.yaml"
-    if given.parent == Path() and shipped.is_file():
-        return shipped
+    if given.parent == Path():
+        for folder in (SHIPPED, LIBRARY / "suites"):
+            if (shipped := folder / f"{path}.yaml").is_file():
+                return shipped
     names = ", ".join(shipped_suites())
-    raise UsageError(f"there is no suite {path}; give a YAML file, or one of {names}")
+    raise UsageError(f"there is no suite {path}; give a YAML file, a shipped prompt, or {names}")
 
 
 def shipped_suites() -> list[str]:

@@ -103,6 +103,20 @@ def test_branches_edits_and_forks() -> None:
     assert len(said("tree")) == 2
 
 
+def test_a_prompt_of_the_library_is_said_with_its_examples(folder: Path) -> None:
+    with Driven("--session", "talk", replies=["'positive'"]) as chat:
+        chat.send("/prompt sentiment What a day!")
+        chat.see("sentiment version 1, after 6 examples")
+        chat.prompted()
+        chat.press(CTRL_D)
+        assert chat.left() == 0
+    *examples, asked, answer = said("talk")
+    assert len(examples) == 12
+    assert examples[1] == ("assistant", "complete", "positive")
+    assert asked == ("user", "complete", "What a day!")
+    assert answer == ("assistant", "complete", "positive")
+
+
 def test_commands_say_what_they_did(folder: Path) -> None:
     (folder / "two words.md").write_text("The tide is at noon.")
     with Driven("--session", "talk", replies=["'At noon.'"]) as chat:
@@ -111,7 +125,8 @@ def test_commands_say_what_they_did(folder: Path) -> None:
             ("/help set", "/set [NAME VALUE]"),
             ("/model", "scripted, 135M weights, 4,096 tokens of context"),
             ("/system Be brief.", "Be brief."),
-            ("/prompt", "the library of prompts comes in a later version"),
+            ("/prompt", "Summarise a text in a few sentences"),
+            ("/prompt nothing", 'there is no prompt "nothing"'),
             ("/attach nothing.md", "error: nothing.md does not exist"),
             ("/attach two words.md", "+ two words.md, as text, goes with your next message"),
             ("/docs lakes", 'error: there is no index "lakes"'),

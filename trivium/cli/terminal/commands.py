@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
-from trivium.cli.terminal import branch, keep, setup
+from trivium.cli.terminal import branch, keep, library, setup
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
     from trivium.cli.terminal.loop import Chat
 
-Kind = Literal["", "path", "model", "index", "knob", "switch", "command"]
+Kind = Literal["", "path", "model", "index", "knob", "switch", "command", "prompt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ _TABLE = (
     Command("help", "[COMMAND]", "Show the commands.", _help, "command"),
     Command("model", "[NAME]", "Show the model, or go on with another.", setup.model, "model"),
     Command("system", "[TEXT|off]", "Show or set what the model is told first.", setup.system),
-    Command("prompt", "[NAME]", "Use a prompt from the library.", setup.prompt),
+    Command("prompt", "[NAME TEXT]", "Say a prompt of the library.", library.prompt, "prompt"),
     Command(
         "attach", "[PATH]", "Put a file or folder beside the next message.", setup.attach, "path"
     ),

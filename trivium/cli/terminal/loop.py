@@ -136,9 +136,9 @@ class Chat:
         elif text.strip() and editing:
             self.play(lambda agent: agent.edit(text))
         elif text.strip():
-            self._send(text)
+            self.send(text)
 
-    def _send(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Say `text`, with what is attached. What cannot be said is given back to be changed."""
         opened = self.opened
         attachments, opened.attachments = opened.attachments, []

@@ -30,13 +30,6 @@ def system(chat: "Chat", text: str) -> None:
     chat.say(chat.agent.system or "no system message; /system TEXT sets one")
 
 
-def prompt(chat: "Chat", _: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("trivium.prompts") is None:
-        raise UsageError("the library of prompts comes in a later version; /system TEXT for now")
-
-
 def attach(chat: "Chat", path: str) -> None:
     opened = chat.opened
     for one in paths(path):
