@@ -14,8 +14,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from trivium.agent import context
 from trivium.agent.approval import Approvals
@@ -36,6 +35,7 @@ from trivium.agent.means import Attached, tools_of
 from trivium.agent.sessions import Sessions
 from trivium.agent.state import KvState
 from trivium.agent.turn import Ended, Item, Means, Question, Turn
+from trivium.closing import Closing
 from trivium.engines.base import Engine, Request, Sampling
 from trivium.engines.load import load_engine
 from trivium.errors import TriviumError, UsageError
@@ -54,7 +54,7 @@ At = Callable[[], int | None]
 _SIGHTED = "an attached picture needs a model that sees, and {name} does not; choose another model"
 
 
-class Agent:
+class Agent(Closing):
     """A conversation with a model. A context manager: leaving it closes what it opened.
 
     `sampling`, `tools`, `index`, `engine`, `approve` and `system` may be set between turns. Every
@@ -267,17 +267,6 @@ class Agent:
         self._attached.close()
         self._held.close()
         self._owned.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # One turn
 

@@ -12,8 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 from trivium import paths
 from trivium.agent import naming
@@ -21,6 +20,7 @@ from trivium.agent.base import Found, Node, Session
 from trivium.agent.lock import locked
 from trivium.agent.migrations import MIGRATIONS
 from trivium.agent.records import COLUMNS, STORED, from_row, storable, to_row
+from trivium.closing import Closing
 from trivium.database import Database
 from trivium.errors import UsageError
 from trivium.retrieval.words import STOP_WORDS
@@ -46,7 +46,7 @@ def default_file() -> Path:
     return paths.home() / FILE
 
 
-class Sessions:
+class Sessions(Closing):
     """The open store. Threads may share it, and so may processes: each change is a transaction.
 
     Every method raises `TriviumError` when the file is damaged, cannot be written or the disk is
@@ -359,17 +359,6 @@ class Sessions:
 
     def close(self) -> None:
         self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _insert(db: Connection, table: str, columns: str, values: Sequence[object]) -> int:

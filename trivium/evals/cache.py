@@ -11,9 +11,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
+from trivium.closing import Closing
 from trivium.database import Database
 from trivium.engines.base import (
     Completion,
@@ -35,7 +35,7 @@ def _m001_initial(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE answers (key BLOB PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-class Cache:
+class Cache(Closing):
     """Completions and log-probabilities on the disk. `hits` counts what did not cost anything."""
 
     def __init__(self, file: Path | None = None, *, enabled: bool = True) -> None:
@@ -50,17 +50,6 @@ class Cache:
         if not self.file.exists() and os.access(ensure(self.file.parent), os.W_OK):
             self.file.touch(mode=0o600)  # it holds what was asked, for its owner alone
         self._db = Database(self.file, (_m001_initial,), "delete it: it holds nothing but copies")
-
-    def __enter__(self) -> "Cache":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._db.close()

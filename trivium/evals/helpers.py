@@ -1,9 +1,9 @@
 """The models of a run: those under test and those that judge, loaded once and closed."""
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from trivium.closing import Closing
 from trivium.engines.base import Completion, Engine, Request
 from trivium.errors import TriviumError
 from trivium.evals.cache import Cache
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trivium.retrieval.base import Embedder
 
 
-class Helpers:
+class Helpers(Closing):
     """Engines by name, and the embedder; a judge is asked through the run's cache."""
 
     def __init__(self, load: Callable[[str], Engine], cache: Cache) -> None:
@@ -22,15 +22,8 @@ class Helpers:
         self._judges: set[str] = set()
         self._embedder: Embedder | None = None
 
-    def __enter__(self) -> "Helpers":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Free the models."""
         for engine in self._engines.values():
             engine.close()
         self._engines.clear()

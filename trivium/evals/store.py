@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from trivium.closing import Closing
 from trivium.database import Database
 from trivium.errors import UsageError
 from trivium.evals.base import Cell, Choice, Record, Row
@@ -136,7 +136,7 @@ def default_file() -> Path:
     return home() / "runs" / "runs.db"
 
 
-class Runs:
+class Runs(Closing):
     """The store of all runs; many processes may read while one writes."""
 
     def __init__(self, file: Path | None = None) -> None:
@@ -149,17 +149,6 @@ class Runs:
         if not self.file.exists() and os.access(ensure(self.file.parent), os.W_OK):
             self.file.touch(mode=0o600)  # it holds what was asked, for its owner alone
         self._db = Database(self.file, MIGRATIONS, "its runs are lost; delete it to start again")
-
-    def __enter__(self) -> "Runs":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._db.close()

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from trivium import paths
+from trivium.closing import Closing
 from trivium.errors import TriviumError, UsageError
 from trivium.retrieval import indexing, search
 from trivium.retrieval.base import (
@@ -58,7 +58,7 @@ class Status:
     deleted: int
 
 
-class Index:
+class Index(Closing):
     """An open index. Close it, or use it in a `with` block."""
 
     def __init__(self, folder: Path, embedder: Embedder) -> None:
@@ -291,17 +291,6 @@ class Index:
 
     def close(self) -> None:
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def inverse_frequency(total: int, held: Mapping[str, int]) -> dict[str, float]:
