@@ -24,7 +24,7 @@ def test_batch_writes_a_line_a_row_and_asks_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = ScriptedEngine(default=lambda request: add(request.messages[-1].content))
-    monkeypatch.setattr("trivium.engines.load.load_engine", lambda name, settings: engine)
+    monkeypatch.setattr("trivium.engines.load.load_engine", lambda name, settings, batch: engine)
     for _ in range(2):
         assert run(arguments(tmp_path)) == 0
     out, err = capsys.readouterr()
@@ -47,7 +47,7 @@ def test_ctrl_c_is_a_pause(
         raise KeyboardInterrupt
 
     engine = ScriptedEngine(default=interrupt)
-    monkeypatch.setattr("trivium.engines.load.load_engine", lambda name, settings: engine)
+    monkeypatch.setattr("trivium.engines.load.load_engine", lambda name, settings, batch: engine)
     assert run(arguments(tmp_path)) == 130
     assert "the same command goes on" in capsys.readouterr().err
 
@@ -56,6 +56,6 @@ def test_when_all_rows_fail_the_exit_code_is_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = ScriptedEngine(default="", context_length=0)
-    monkeypatch.setattr("trivium.engines.load.load_engine", lambda name, settings: engine)
+    monkeypatch.setattr("trivium.engines.load.load_engine", lambda name, settings, batch: engine)
     assert run(arguments(tmp_path)) == 1
     assert "all 3 rows failed" in capsys.readouterr().err

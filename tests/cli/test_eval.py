@@ -24,7 +24,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     loaded: list[str] = []
 
     def use(make: Callable[[], Any]) -> list[str]:
-        def load_engine(name: str, settings: object = None) -> Any:
+        def load_engine(name: str, settings: object = None, *, batch: bool = False) -> Any:
             loaded.append(name)
             return make()
 

@@ -47,7 +47,7 @@ def batch(
     data = Data(file=str(rows), id=key, target=None, limit=limit)
     found = load_rows(data, Path())
     sampling = Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens)
-    engine = load_engine(settings.model, settings)
+    engine = load_engine(settings.model, settings, batch=True)
     state = State(0, len(found), 0, 0)
     try:
         with console.progress() as bar:

@@ -81,7 +81,7 @@ def run(
             with _progress() as watch:
                 made = carry_out(
                     plan,
-                    lambda name: load_engine(name, settings),
+                    lambda name: load_engine(name, settings, batch=True),
                     runs=runs,
                     cache=cache,
                     custom=custom,
