@@ -30,9 +30,8 @@ def theirs(words: Words) -> Any:
     from transformers import CLIPTokenizer
 
     model = json.loads(words.tokenizer.to_str())["model"]
-    return CLIPTokenizer(
-        vocab=model["vocab"], merges=[(left, right) for left, right in model["merges"]]
-    )
+    merges: Any = [(left, right) for left, right in model["merges"]]
+    return CLIPTokenizer(vocab=model["vocab"], merges=merges)
 
 
 @settings(max_examples=150, deadline=None)

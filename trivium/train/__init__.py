@@ -1,0 +1,1 @@
+"""The one trainer: what is read, in which order, the loop, checkpoints, processes."""
