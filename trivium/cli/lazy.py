@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("trivium.cli.index", "Build, keep and search indexes of documents."),
     "models": ("trivium.cli.models", "List, pull, remove and inspect models."),
     "mcp": ("trivium.cli.mcp", "Offer your indexes to other programs over MCP."),
+    "train": ("trivium.cli.train", "Train models from scratch, and go on with a run."),
     "config": ("trivium.cli.config", "Show every setting and where it comes from."),
     "doctor": ("trivium.cli.doctor", "Check this installation, down to one real answer."),
 }

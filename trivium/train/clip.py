@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import optim
@@ -206,10 +205,3 @@ def _cut(log: Path, step: int) -> None:
         lines = log.read_text().splitlines(keepends=True)
         kept = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) <= step]
         log.write_text("".join(kept))
-
-
-def describe(recipe: ClipRecipe) -> dict[str, Any]:
-    """What is planned, for people: sizes and counts before anything begins."""
-    model = TwoTowers(recipe.shape(recipe.vocabulary))
-    weights = sum(p.numel() for p in model.parameters())
-    return {"weights": weights, "steps": recipe.steps, "images": recipe.steps * recipe.batch}
