@@ -1,0 +1,1 @@
+"""A folder of pictures: indexed, searched, sorted, compared, by any model like CLIP."""
