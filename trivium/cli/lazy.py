@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("trivium.cli.eval", "Run suites of prompts, models and data, and compare them."),
     "batch": ("trivium.cli.batch", "Run a prompt over rows, resumable."),
     "index": ("trivium.cli.index", "Build, keep and search indexes of documents."),
+    "images": ("trivium.cli.images", "Index, search, sort and compare pictures."),
     "models": ("trivium.cli.models", "List, pull, remove and inspect models."),
     "mcp": ("trivium.cli.mcp", "Offer your indexes to other programs over MCP."),
     "train": ("trivium.cli.train", "Train models from scratch, and go on with a run."),
