@@ -4,13 +4,14 @@ WAL mode lets readers go on while a writer commits; every write is one short `BE
 transaction that leaves a whole file. The schema's version stands in `user_version`.
 """
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from trivium.errors import TriviumError
+from trivium.errors import TriviumError, UsageError
 
 BUSY_SECONDS = 120
 
@@ -131,3 +132,44 @@ class Database:
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             return TriviumError(f"{file} is damaged ({error}); {self._repair}")
         return TriviumError(f"{file}: {error}")
+
+
+class IndexDatabase(Database):
+    """The database of an index: a table `meta`, one model for all of it, a count of changes."""
+
+    def meta(self, key: str) -> str | None:
+        rows = self.read("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def claim(self, key: str, index: str, name: str, fingerprint: str) -> None:
+        """Note the model of a new index under `key` ("embedder"); refuse another one in an old.
+
+        Raises:
+            UsageError: naming both models.
+        """
+        if self.meta(key) is None:
+            mine = json.dumps({"name": name, "fingerprint": fingerprint})
+            with self.write() as db:
+                db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, mine))
+        theirs = json.loads(self.meta(key) or "{}")
+        if theirs["fingerprint"] != fingerprint:
+            raise UsageError(
+                f'index "{index}" was made with the {key} {theirs["name"]} '
+                f"({theirs['fingerprint']}), not with {name} ({fingerprint}); choose that one, or "
+                "make another index"
+            )
+
+
+def create_meta(db: sqlite3.Connection) -> None:
+    """The table of an `IndexDatabase`, and an id: what is derived from another index must never
+    pass for derived from this one."""
+    db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+    db.execute("INSERT INTO meta VALUES ('id', lower(hex(randomblob(8))))")
+
+
+def touch(db: sqlite3.Connection) -> None:
+    """Count a change of content, by which derived files know that they are stale."""
+    db.execute(
+        "INSERT INTO meta VALUES ('generation', '1') "
+        "ON CONFLICT(key) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
+    )

@@ -1,13 +1,16 @@
 """Where everything a user owns lies: one folder, movable with TRIVIUM_HOME."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO, cast
 
-from trivium.errors import TriviumError
+from trivium.errors import TriviumError, UsageError
+
+_NAME = re.compile(r"[\w][\w.-]*")
 
 
 def home() -> Path:
@@ -26,6 +29,22 @@ def models() -> Path:
 
 def indexes() -> Path:
     return home() / "indexes"
+
+
+def named(name: str | Path, folder: Path) -> Path:
+    """Where in `folder` the index of this name lies; a path is a folder of its own.
+
+    Raises:
+        UsageError: for a name that is neither.
+    """
+    if isinstance(name, Path):
+        return name
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f'"{name}" cannot name an index: use letters, digits, ".", "-" and "_", '
+            "beginning with a letter or digit"
+        )
+    return folder / name
 
 
 def absolute(path: str | Path) -> Path:

@@ -9,7 +9,8 @@ import pytest
 from trivium.retrieval import dense
 from trivium.retrieval.base import Document, Passage, Vectors
 from trivium.retrieval.dense import Dense
-from trivium.retrieval.store import Known, Parsed, Store
+from trivium.retrieval.known import Known
+from trivium.retrieval.store import Parsed, Store
 
 DIMENSION = 24
 

@@ -14,7 +14,8 @@ import pytest
 from tests.nobody import nobody
 from trivium.errors import TriviumError
 from trivium.retrieval.base import Document, Passage
-from trivium.retrieval.store import FILE, MIGRATIONS, Known, MissingEmbeddings, Parsed, Root, Store
+from trivium.retrieval.known import Known
+from trivium.retrieval.store import FILE, MIGRATIONS, MissingEmbeddings, Parsed, Root, Store
 
 VECTOR = np.ones(4, np.float32).tobytes()
 

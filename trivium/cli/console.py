@@ -40,8 +40,9 @@ _CONTROL = re.compile(
 )
 
 
-# What JSON itself lets stand raw: DEL, the 8-bit controls and the bidi overrides.
-_JSON_CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# What JSON itself lets stand raw: DEL, the 8-bit controls, the bidi overrides, and the lone
+# surrogates by which a name carries bytes that are no text.
+_JSON_CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def clean(text: str) -> str:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 RERANKED = 20
 """Passages that a reranker reads to find the best few."""
 
-_NAME = re.compile(r"[\w][\w.-]*")
 _FOR_PATHS = re.compile(r"ask-[0-9a-f]{16}")
 
 
@@ -67,7 +66,7 @@ class Index(Closing):
         self.embedder = embedder
         self._store = Store(folder)
         try:
-            self._claim()
+            self._store.claim("embedder", self.name, embedder.name, embedder.fingerprint)
         except BaseException:
             self._store.close()
             raise
@@ -97,22 +96,6 @@ class Index(Closing):
                 f"make it with: trivium index add PATH --index {name}"
             )
         return cls(folder, embedder)
-
-    def _claim(self) -> None:
-        """Note the embedder in a new index; refuse another one in an old."""
-        held = self._store.meta("embedder")
-        if held is None:
-            mine = {"name": self.embedder.name, "fingerprint": self.embedder.fingerprint}
-            with self._store.write() as db:
-                db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (json.dumps(mine),))
-            held = self._store.meta("embedder") or "{}"
-        theirs = json.loads(held)
-        if theirs["fingerprint"] != self.embedder.fingerprint:
-            raise UsageError(
-                f'index "{self.name}" was made with the embedder {theirs["name"]} '
-                f"({theirs['fingerprint']}), not with {self.embedder.name} "
-                f"({self.embedder.fingerprint}); choose that one, or make another index"
-            )
 
     @property
     def name(self) -> str:
@@ -306,14 +289,7 @@ def folder_of(name: str | Path) -> Path:
     Raises:
         UsageError: for a name that is neither.
     """
-    if isinstance(name, Path):
-        return name
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f'"{name}" cannot name an index: use letters, digits, ".", "-" and "_", '
-            "beginning with a letter or digit"
-        )
-    return paths.indexes() / name
+    return paths.named(name, paths.indexes())
 
 
 def names() -> list[str]:

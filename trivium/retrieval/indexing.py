@@ -13,9 +13,10 @@ from pathlib import Path
 
 from trivium.paths import absolute
 from trivium.retrieval.base import Document, Embedder, Passage, Report, Skipped
+from trivium.retrieval.known import Known, is_unchanged, is_under, times
 from trivium.retrieval.load import LoadError, load
 from trivium.retrieval.split import split
-from trivium.retrieval.store import Known, MissingEmbeddings, Parsed, Root, Store
+from trivium.retrieval.store import MissingEmbeddings, Parsed, Root, Store
 from trivium.retrieval.walk import find_files
 
 LONGEST = 256
@@ -24,7 +25,6 @@ HEADING_ROOM = 14
 """Tokens left for the heading that is embedded before the text."""
 GROUP = 256
 """Passages after which a group is stored."""
-_RACY_NS = 2_000_000_000  # a file written this shortly before it was read may change unseen
 
 OnProgress = Callable[[int, int], None]
 
@@ -88,7 +88,7 @@ def add_document(store: Store, embedder: Embedder, document: Document) -> Report
 def remove(store: Store, paths: Iterable[str | Path]) -> int:
     """Take files, or all that lies under folders, out of the store; how many documents left."""
     named = ["-" if str(path) == "-" else str(absolute(path)) for path in paths]
-    gone = [path for path in store.known() if any(_under(path, name) for name in named)]
+    gone = [path for path in store.known() if any(is_under(path, name) for name in named)]
     if gone:
         store.drop(gone)
         store.sweep()
@@ -105,7 +105,7 @@ def pending(store: Store) -> tuple[int, int, int]:
     known = store.known()
     new = sum(str(file) not in known for file in files)
     changed = sum(
-        str(file) in known and _times(file) != (known[str(file)].size, known[str(file)].mtime_ns)
+        str(file) in known and times(file) != (known[str(file)].size, known[str(file)].mtime_ns)
         for file in files
     )
     return new, changed, len(_gone(store, roots, set(map(str, files)), known))
@@ -149,34 +149,15 @@ def _gone(
         path
         for path in known
         if path not in found
-        and any(_under(path, root.path) for root in roots)
-        and not (Path(path).exists() and any(_under(path, other.path) for other in others))
+        and any(is_under(path, root.path) for root in roots)
+        and not (Path(path).exists() and any(is_under(path, other.path) for other in others))
     ]
-
-
-def _under(path: str, root: str) -> bool:
-    return path == root or path.startswith(root.rstrip("/") + "/")
 
 
 def _drop(store: Store, gone: list[str], counts: _Counts) -> None:
     if gone:
         store.drop(gone)
         counts.removed += len(gone)
-
-
-def _times(file: Path) -> tuple[int, int] | None:
-    """Size and time of change; None when the file cannot be looked at."""
-    try:
-        stat = file.stat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns
-
-
-def _is_unchanged(file: Path, known: Known) -> bool:
-    """True when size and time prove it: a file read right after a change may change unseen."""
-    settled = known.mtime_ns < known.read_ns - _RACY_NS
-    return settled and _times(file) == (known.size, known.mtime_ns)
 
 
 def _parse(
@@ -188,7 +169,7 @@ def _parse(
     counts: _Counts,
 ) -> Parsed | None:
     """Read and split a file; None when it did not change or cannot be read."""
-    if known and _is_unchanged(file, known):
+    if known and is_unchanged(file, known):
         counts.unchanged += 1
         return None
     read_ns = time.time_ns()

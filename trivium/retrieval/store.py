@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trivium.database import Database
+from trivium.database import IndexDatabase, create_meta, touch
 from trivium.retrieval.base import Document, Passage, Vectors
+from trivium.retrieval.known import Known
 from trivium.retrieval.words import TOKENIZER
 
 FILE = "index.db"
@@ -21,8 +22,8 @@ REPAIR = "remove the index with `trivium index rm`, then add the files again"
 
 
 def _m001_initial(db: sqlite3.Connection) -> None:
+    create_meta(db)
     for statement in (
-        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         """CREATE TABLE roots (
             path TEXT PRIMARY KEY, include TEXT NOT NULL, exclude TEXT NOT NULL,
             max_bytes INTEGER NOT NULL
@@ -55,22 +56,10 @@ def _m001_initial(db: sqlite3.Connection) -> None:
         END""",
     ):
         db.execute(statement)
-    # A file derived from another index must never pass for one of this.
-    db.execute("INSERT INTO meta VALUES ('id', lower(hex(randomblob(8))))")
 
 
 MIGRATIONS = (_m001_initial,)
 """Append only: migration n leads from `user_version` n to n + 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the index remembers of a file, to tell whether it changed. Times are nanoseconds."""
-
-    sha256: str
-    size: int
-    mtime_ns: int
-    read_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +90,7 @@ class MissingEmbeddings(Exception):
         self.hashes = hashes
 
 
-class Store(Database):
+class Store(IndexDatabase):
     """The open database. Threads may share it; each waits for the other's transaction."""
 
     def __init__(self, folder: Path) -> None:
@@ -111,10 +100,6 @@ class Store(Database):
             TriviumError: when it is damaged, newer than this program, or cannot be written.
         """
         super().__init__(folder / FILE, MIGRATIONS, REPAIR)
-
-    def meta(self, key: str) -> str | None:
-        rows = self.read("SELECT value FROM meta WHERE key = ?", (key,))
-        return str(rows[0][0]) if rows else None
 
     def known(self) -> dict[str, Known]:
         """Every file in the index, by path."""
@@ -199,7 +184,7 @@ class Store(Database):
             missing = hashes - self.embedded(hashes)
             if missing:
                 raise MissingEmbeddings(missing)
-            _touch(db)
+            touch(db)
 
     def touch(self, path: str, known: Known) -> None:
         """The file's times changed, its content did not."""
@@ -214,7 +199,7 @@ class Store(Database):
         with self.write() as db:
             for path in paths:
                 _delete(db, path)
-            _touch(db)
+            touch(db)
 
     def sweep(self) -> None:
         """Delete embeddings that no passage uses."""
@@ -263,11 +248,3 @@ def _insert(db: sqlite3.Connection, one: Parsed) -> None:
 
 def _delete(db: sqlite3.Connection, path: str) -> None:
     db.execute("DELETE FROM documents WHERE path = ?", (path,))
-
-
-def _touch(db: sqlite3.Connection) -> None:
-    """Count a change of content, by which FAISS knows that it is stale."""
-    db.execute(
-        "INSERT INTO meta VALUES ('generation', '1') "
-        "ON CONFLICT(key) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
-    )

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,14 +30,15 @@ def find_files(
     exclude: Sequence[str] = (),
     *,
     within: Path | None = None,
+    known: Callable[[Path], bool] = is_known,
 ) -> tuple[list[Path], list[Skipped]]:
     """The files that `paths` stand for, and what was passed over with the reason.
 
     A file named directly is always taken. A folder is walked in the order of its names, without
     hidden files, without what a `.gitignore` between the repository's root and the file rules out,
-    and only for files that a loader knows. `include` and `exclude` are patterns as in `.gitignore`,
-    relative to the folder; a file that `include` names need not be of a known kind. Links that lead
-    out of `within`, a real path, are not followed.
+    and only for files that are `known`: those that a loader reads. `include` and `exclude` are
+    patterns as in `.gitignore`, relative to the folder; a file that `include` names need not be of
+    a known kind. Links that lead out of `within`, a real path, are not followed.
 
     Returns:
         Absolute paths, each real file once, in the order in which they were met.
@@ -45,7 +46,9 @@ def find_files(
     Raises:
         UsageError: for a path that does not exist.
     """
-    walk = _Walk(_spec(include) if include else None, _spec(exclude) if exclude else None, within)
+    walk = _Walk(
+        _spec(include) if include else None, _spec(exclude) if exclude else None, within, known
+    )
     for path in paths:
         # Not `resolve`: the user should see the names that they gave.
         start = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
@@ -116,13 +119,15 @@ class _Walk:
         self,
         include: "GitIgnoreSpec | None",
         exclude: "GitIgnoreSpec | None",
-        within: Path | None = None,
+        within: Path | None,
+        known: Callable[[Path], bool],
     ) -> None:
         self.files: list[Path] = []
         self.skipped: list[Skipped] = []
         self._include = include
         self._exclude = exclude
         self._within = within
+        self._known = known
         self._seen: set[str] = set()
 
     def file(self, path: Path) -> None:
@@ -196,7 +201,7 @@ class _Walk:
             return True
         if self._include:
             return self._include.match_file(name)
-        return is_known(path) or not path.is_file()  # what is no file is named, not passed over
+        return self._known(path) or not path.is_file()  # what is no file is named, not passed over
 
     def _new(self, path: Path) -> bool:
         real = os.path.realpath(path)
