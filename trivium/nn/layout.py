@@ -14,15 +14,19 @@ from torch import Tensor
 
 from trivium.errors import UsageError
 from trivium.nn.block import Activation, Shape
+from trivium.nn.published import (
+    CONFIG,
+    LEGACY_END,
+    WEIGHTS,
+    Config,
+    complete,
+    read_config,
+    shared_width,
+    weight_files,
+)
 from trivium.nn.towers import ImageShape, TextPool, TextShape
 from trivium.nn.two_towers import Kind, TwoTowers, TwoTowersShape
 from trivium.paths import atomic_write
-
-Config = Mapping[str, Any]
-
-CONFIG, WEIGHTS, PARTS = "config.json", "model.safetensors", "model.safetensors.index.json"
-LEGACY_END = 2
-"""The `eos_token_id` of OpenAI's published configurations, which their text tower never used."""
 
 _ACTIVATIONS: dict[str, Activation] = {
     "gelu": "gelu",
@@ -30,31 +34,6 @@ _ACTIVATIONS: dict[str, Activation] = {
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_new": "gelu_tanh",
 }
-# what a published config.json leaves out stands for the value of the first published model
-_TEXT: dict[Kind, dict[str, Any]] = {
-    "clip": {
-        "vocab_size": 49408, "hidden_size": 512, "intermediate_size": 2048,
-        "num_hidden_layers": 12, "num_attention_heads": 8, "max_position_embeddings": 77,
-        "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "eos_token_id": 49407,
-    },
-    "siglip": {
-        "vocab_size": 32000, "hidden_size": 768, "intermediate_size": 3072,
-        "num_hidden_layers": 12, "num_attention_heads": 12, "max_position_embeddings": 64,
-        "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6, "eos_token_id": 49407,
-    },
-}  # fmt: skip
-_VISION: dict[Kind, dict[str, Any]] = {
-    "clip": {
-        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
-        "num_attention_heads": 12, "num_channels": 3, "image_size": 224, "patch_size": 32,
-        "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5,
-    },
-    "siglip": {
-        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
-        "num_attention_heads": 12, "num_channels": 3, "image_size": 224, "patch_size": 16,
-        "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6,
-    },
-}  # fmt: skip
 _NAMES = (  # ours, theirs; of either kind, the longest that fits
     ("text.tokens", "text_model.embeddings.token_embedding"),
     ("text.positions", "text_model.embeddings.position_embedding.weight"),
@@ -128,27 +107,15 @@ def read_shape(folder: Path) -> TwoTowersShape:
     Raises:
         UsageError: when there is none that describes a CLIP or a SigLIP.
     """
-    file = folder / CONFIG
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{folder} is no model folder: it has no {CONFIG}") from error
-    except ValueError as error:
-        raise UsageError(f"{file} is not JSON: {error}") from error
-    kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind not in ("clip", "siglip"):
-        raise UsageError(f'{file} describes "{kind}"; clip and siglip are known')
-    return from_config(config, kind)
+    return from_config(*read_config(folder))
 
 
 def from_config(config: Config, kind: Kind) -> TwoTowersShape:
     """A parsed config.json as the shape of both towers."""
-    text = _TEXT[kind] | (config.get("text_config") or {})
-    image = _VISION[kind] | (config.get("vision_config") or {})
+    text, image = complete(config, kind)
     clip = kind == "clip"
     end = text["eos_token_id"]
     pool: TextPool = "last" if not clip else "highest" if end == LEGACY_END else "end"
-    width = config.get("projection_dim", 512) if clip else text.get("projection_size")
     return TwoTowersShape(
         kind,
         ImageShape(
@@ -165,7 +132,7 @@ def from_config(config: Config, kind: Kind) -> TwoTowersShape:
             end,
             pool,
         ),
-        width or text["hidden_size"],
+        shared_width(config, kind),
     )
 
 
@@ -206,17 +173,8 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    names = [WEIGHTS]
-    if not (folder / WEIGHTS).exists() and (folder / PARTS).exists():
-        index = json.loads((folder / PARTS).read_text(encoding="utf-8"))
-        names = sorted(set(index["weight_map"].values()))
     found: dict[str, Tensor] = {}
-    for name in names:
-        file = folder / Path(name).name  # an index may not lead out of its folder
-        if not file.exists():
-            raise UsageError(
-                f"{folder} has no {file.name}; weights in pickled files (.bin, .pt) are not read"
-            )
+    for file in weight_files(folder):
         try:
             found |= load_file(file)
         except SafetensorError as error:
