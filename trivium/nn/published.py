@@ -102,8 +102,8 @@ def weight_files(folder: Path) -> Sequence[Path]:
     return files
 
 
-def read_arrays(folder: Path, only: Collection[str] | None = None) -> Arrays:
-    """All tensors of `weight_files`, or those called as `only` says, as float32 arrays.
+def read_arrays(folder: Path, prefixes: tuple[str, ...]) -> Arrays:
+    """The tensors of `weight_files` whose names begin with one of `prefixes`, in float32.
 
     Raises:
         UsageError: when a file is damaged.
@@ -114,8 +114,8 @@ def read_arrays(folder: Path, only: Collection[str] | None = None) -> Arrays:
     for file in weight_files(folder):
         try:
             with safe_open(file, "np") as opened:
-                names = set(opened.keys())
-            found |= _read(file, names if only is None else names & set(only))
+                names = [name for name in list(opened.keys()) if name.startswith(prefixes)]
+            found |= _read(file, names)
         except SafetensorError as error:
             raise UsageError(f"{file} is damaged: {error}") from error
     return found

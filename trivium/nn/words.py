@@ -33,11 +33,11 @@ class Words:
         self.length = length
         tokenizer.no_padding()
         tokenizer.enable_truncation(length)
-        self._pad = pad
+        self.pad = pad
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """(len(texts), length)"""
-        ids = np.full((len(texts), self.length), self._pad, dtype=np.int64)
+        ids = np.full((len(texts), self.length), self.pad, dtype=np.int64)
         for row, encoding in enumerate(self.tokenizer.encode_batch(list(texts))):
             ids[row, : len(encoding.ids)] = encoding.ids
         return ids

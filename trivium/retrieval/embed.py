@@ -59,13 +59,16 @@ def runs_on_onnx(folder: Path) -> bool:
     )
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(
+    folder: Path, names: Sequence[str] = ("config.json", "modules.json", "tokenizer.json")
+) -> str:
     """Sixteen hexadecimal digits for weights, tokenizer and pooling, whichever form runs them.
 
-    Of each weights file its size and three samples are read: models differ in all of it.
+    Of each weights file its size and three samples are read: models differ in all of it. The files
+    called `names` are read whole.
     """
     digest = hashlib.sha256()
-    files = [folder / "config.json", folder / "modules.json", folder / "tokenizer.json"]
+    files = [folder / name for name in names]
     files += sorted(folder.glob("*_Pooling/config.json"))
     for file in files:
         if file.is_file():
