@@ -175,7 +175,8 @@ def _open(data: bytes, extension: str) -> "Image":
 
 @cache
 def _prepare() -> None:
-    """Load all of Pillow's formats, and HEIF; let it not warn of what is merely large: twice that is an error."""
+    """Load all of Pillow's formats, and HEIF. Its warning of what is merely large is not shown:
+    from twice that size on it is an error."""
     import warnings
 
     from PIL import Image
@@ -280,6 +281,7 @@ def _raw(data: bytes, extension: str, side: int | None) -> Decoded:
     """The preview that a camera put into its own file."""
     from dataclasses import replace
 
+    import numpy as np
     from PIL import Image
 
     try:
@@ -296,7 +298,7 @@ def _raw(data: bytes, extension: str, side: int | None) -> Decoded:
             jpeg = _turned(jpeg, flip)
     else:
         held = BytesIO()
-        Image.fromarray(preview.data).save(held, "JPEG", quality=95)
+        Image.fromarray(np.asarray(preview.data)).save(held, "JPEG", quality=95)
         jpeg = _turned(held.getvalue(), flip)
     return replace(_decode(jpeg, ".jpg", side), format=extension[1:].upper())
 

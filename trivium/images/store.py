@@ -39,7 +39,7 @@ def _m001_initial(db: sqlite3.Connection) -> None:
             CHECK ((content IS NULL) = (reason IS NOT NULL))
         )""",
         "CREATE INDEX files_content ON files(content)",
-        # The neutral prompts as this model reads them: see `search.chance`.
+        # The neutral prompts as this model reads them: see `search.background`.
         "CREATE TABLE background (prompt TEXT PRIMARY KEY, vector BLOB NOT NULL)",
     ):
         db.execute(statement)
@@ -132,12 +132,12 @@ class Pictures(IndexDatabase):
         """The row and the vector of every indexed file, in the order of `pictures`: (n, E)."""
         rows = self.read(f"SELECT f.rowid, c.vector {_JOIN} ORDER BY f.path")
         joined = np.frombuffer(b"".join(row[1] for row in rows), np.float32)  # type: ignore[misc]
-        return [int(str(row[0])) for row in rows], joined.reshape(len(rows), -1)
+        return [int(str(row[0])) for row in rows], joined.reshape(len(rows), len(joined) // max(len(rows), 1))
 
     def vector(self, sha256: str) -> Vectors | None:
         """The vector of this content, shape (E,), where a file with it is indexed."""
         rows = self.read("SELECT vector FROM contents WHERE sha256 = ?", (sha256,))
-        return np.frombuffer(rows[0][0], np.float32) if rows else None  # type: ignore[call-overload,no-any-return]
+        return np.frombuffer(rows[0][0], np.float32) if rows else None  # type: ignore[call-overload]
 
     def rows(
         self,
