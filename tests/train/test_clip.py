@@ -14,14 +14,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.train.made import COLOURS, class_folders
+from tests.train.made import class_folders
 from trivium.errors import UsageError
 from trivium.nn.layout import load_two_towers
 from trivium.nn.pixels import load_pixels
 from trivium.nn.words import load_words
 from trivium.train import checkpoint
 from trivium.train.clip import Trainer
-from trivium.train.pairs import Reader, find_pairs
+from trivium.train.evaluate import class_vectors, zero_shot
+from trivium.train.pairs import find_pairs
 from trivium.train.recipe import ClipRecipe, read_recipe
 
 RUN = """
@@ -55,23 +56,18 @@ def _losses(folder: Path) -> list[float]:
 
 
 def test_it_learns_three_colours_and_is_read_by_the_loader(data: Path, tmp_path: Path) -> None:
-    recipe = _recipe(data, steps=30, micro_batch=12, checkpoint_every=100)
-    Trainer(recipe, tmp_path).train()
+    recipe = _recipe(data, steps=30, micro_batch=12, checkpoint_every=100, evaluate=data)
+    seen: list[Any] = []
+    Trainer(recipe, tmp_path).train(seen.append)
     losses = _losses(tmp_path)
     assert len(losses) == 30 and losses[-1] < losses[0] - 0.3
+    right, count = seen[-1].zero_shot
+    assert count == 36 and right / count > 0.9
     folder = tmp_path / "model"
     model, pixels = load_two_towers(folder), load_pixels(folder)
     words = load_words(folder, model.shape.text.length, model.shape.text.end)
-    reader = Reader()
-    texts = torch.from_numpy(words.encode([f"a photo of a {name}" for name in sorted(COLOURS)]))
-    right = 0
-    pairs = find_pairs(data)
-    for pair in pairs:
-        image = torch.from_numpy(pixels.prepare(reader.image(pair.entry)))[None]
-        with torch.no_grad():
-            chosen = int(model(image, texts).logits.argmax())
-        right += sorted(COLOURS)[chosen] == pair.group
-    assert right / len(pairs) > 0.9
+    again = zero_shot(model, words, pixels, find_pairs(data), recipe.templates)
+    assert sum(again) == right
 
 
 def test_a_run_that_is_stopped_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
@@ -160,3 +156,12 @@ def test_too_few_pairs_are_refused(data: Path, tmp_path: Path) -> None:
         read_recipe({"data": data, "batch": 1})
     with pytest.raises(UsageError, match="the recipe's lerning_rate"):
         read_recipe({"data": data, "lerning_rate": 1})
+
+
+def test_a_class_is_the_mean_of_its_prompts(data: Path, tmp_path: Path) -> None:
+    trainer = Trainer(_recipe(data, steps=1), tmp_path)
+    model, words = trainer.model, trainer.words
+    with torch.no_grad():
+        one, two = model.embed_texts(torch.from_numpy(words.encode(["a red", "the red"])))
+        found = class_vectors(model, words, ["red"], ["a {}", "the {}"])
+    torch.testing.assert_close(found[0], (one + two) / (one + two).norm())

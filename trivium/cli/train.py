@@ -33,6 +33,9 @@ def clip(
     out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder.")],
     data: Data = None,
     recipe: Recipe = None,
+    evaluate: Annotated[
+        Path | None, typer.Option("--evaluate", help="Class folders to classify now and then.")
+    ] = None,
     size: Size = None,
     steps: Steps = None,
     batch: Batch = None,
@@ -50,6 +53,7 @@ def clip(
     said = _recipe(
         recipe,
         data=data,
+        evaluate=evaluate,
         size=size,
         steps=steps,
         batch=batch,
@@ -71,6 +75,10 @@ def clip(
                 completed=now.step,
                 description=f"loss {now.loss:.3f}  {now.images_per_second:,.0f} images/s",
             )
+            if now.zero_shot is not None:
+                right, count = now.zero_shot
+                share = f"{right / count:.3f} of {count:,} pictures"
+                console.note(f"step {now.step:,}: {share} nearest to their class")
 
         try:
             trainer.train(watch)

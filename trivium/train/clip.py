@@ -19,24 +19,26 @@ from trivium.nn.two_towers import TwoTowers
 from trivium.nn.words import Words, load_words, train_words
 from trivium.paths import ensure
 from trivium.train import checkpoint, contrastive, processes
+from trivium.train.evaluate import zero_shot
 from trivium.train.pairs import Pair, find_pairs
 from trivium.train.recipe import ClipRecipe
 from trivium.train.schedule import cosine
 from trivium.train.source import Source, digest
 
 LOG = "log.csv"
-COLUMNS = ("step", "loss", "learning_rate", "scale", "images_per_second")
+COLUMNS = ("step", "loss", "learning_rate", "scale", "images_per_second", "zero_shot")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is; `left` in seconds, None before it can be known."""
+    """How far a run is; `left` in seconds. `zero_shot` is (right, pictures), when there is news."""
 
     step: int
     steps: int
     loss: float
     images_per_second: float
-    left: float | None
+    left: float
+    zero_shot: tuple[int, int] | None = None
 
 
 Watch = Callable[[Progress], None]
@@ -74,6 +76,7 @@ class Trainer:
         if last is not None:
             self._resume(last)
         self._source = Source(recipe, pairs, self.pixels, self.words)
+        self._held = [] if recipe.evaluate is None else find_pairs(recipe.evaluate, ())
 
     def train(self, watch: Watch = lambda _: None) -> None:
         """Go on to the last step. Ctrl-C saves first.
@@ -85,21 +88,16 @@ class Trainer:
         try:
             while self.step < self.recipe.steps:
                 loss = self._one()
-                spent = time.monotonic() - begun
-                each = spent / (self.step - first)
-                speed = self.recipe.batch / each
-                self._log(loss, speed)
-                watch(
-                    Progress(
-                        self.step,
-                        self.recipe.steps,
-                        loss,
-                        speed,
-                        each * (self.recipe.steps - self.step),
-                    )
-                )
-                if self.step % self.recipe.checkpoint_every == 0 or self.step == self.recipe.steps:
-                    self.save()
+                each = (time.monotonic() - begun) / (self.step - first)
+                speed, last = self.recipe.batch / each, self.step == self.recipe.steps
+                if last or self.step % self.recipe.checkpoint_every == 0:
+                    self.save()  # before it is judged: an evaluation may fail
+                judged = None
+                if self._held and (last or self.step % self.recipe.evaluate_every == 0):
+                    judged = self.zero_shot()
+                self._log(loss, speed, judged)
+                left = each * (self.recipe.steps - self.step)
+                watch(Progress(self.step, self.recipe.steps, loss, speed, left, judged))
         except KeyboardInterrupt:
             self.save()
             raise
@@ -113,6 +111,11 @@ class Trainer:
         save_two_towers(self.model, folder)
         self.words.save(folder)
         save_pixels(self.pixels, folder, self.model.shape.kind)
+
+    def zero_shot(self) -> tuple[int, int]:
+        """How many of the pictures held out are nearest to their class, and of how many."""
+        right = zero_shot(self.model, self.words, self.pixels, self._held, self.recipe.templates)
+        return sum(right), len(right)
 
     def save(self) -> None:
         """A checkpoint of this step, by the first process for all."""
@@ -141,19 +144,20 @@ class Trainer:
         self.step += 1
         return loss
 
-    def _log(self, loss: float, speed: float) -> None:
-        if processes.rank() == 0:
-            file = self.folder / LOG
-            new = not file.exists()
-            rate = self._optimiser.param_groups[0]["lr"]
-            scale = float(self.model.log_scale.detach().exp())
-            with file.open("a", newline="") as log:
-                table = csv.writer(log)
-                if new:
-                    table.writerow(COLUMNS)
-                table.writerow(
-                    [self.step, f"{loss:.6f}", f"{rate:.3e}", f"{scale:.3f}", f"{speed:.1f}"]
-                )
+    def _log(self, loss: float, speed: float, judged: tuple[int, int] | None) -> None:
+        if processes.rank() != 0:
+            return
+        file = self.folder / LOG
+        new = not file.exists()
+        rate = self._optimiser.param_groups[0]["lr"]
+        scale = float(self.model.log_scale.detach().exp())
+        accuracy = "" if judged is None else f"{judged[0] / judged[1]:.4f}"
+        with file.open("a", newline="") as log:
+            table = csv.writer(log)
+            if new:
+                table.writerow(COLUMNS)
+            numbers = (f"{loss:.6f}", f"{rate:.3e}", f"{scale:.3f}", f"{speed:.1f}")
+            table.writerow([self.step, *numbers, accuracy])
 
     def _resume(self, last: Path) -> None:
         state = checkpoint.read_state(last)
