@@ -19,7 +19,7 @@ def test_every_name_is_there_once_and_can_be_a_folder() -> None:
 def test_an_entry_is_well_formed(entry: Entry) -> None:
     assert entry.kind in KINDS
     assert entry.parameters > 10_000_000
-    assert entry.context_length >= 256
+    assert entry.context_length >= (64 if entry.kind == "clip" else 256)
     assert entry.memory > entry.parameters * 0.5
     assert entry.licence
     assert bool(entry.licence_url) or not entry.accept_licence
@@ -57,6 +57,20 @@ def test_the_default_settings_name_models_of_the_catalogue() -> None:
     assert catalogue()[Settings().model].kind == "chat"
     assert catalogue()[Settings().embedder].kind == "embedder"
     assert catalogue()[Settings().model].size == 98_362_432
+
+
+def test_models_of_pictures_are_pinned_and_whole() -> None:
+    """Each file names its revision; a folder needs these four to be loaded."""
+    clips = [entry for entry in ENTRIES if entry.kind == "clip"]
+    assert {entry.name.partition("-")[0] for entry in clips} == {
+        "clip", "tinyclip", "siglip", "siglip2",
+    }  # fmt: skip
+    for entry in clips:
+        assert {file.path for file in entry.files} >= {
+            "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json",
+        }  # fmt: skip
+        for (source,) in (one for file in entry.files for one in file.sources):
+            assert re.fullmatch(r"[0-9a-f]{40}", parse(source)[2] or ""), source
 
 
 def test_a_slip_finds_its_name() -> None:
