@@ -141,6 +141,11 @@ class IndexDatabase(Database):
         rows = self.read("SELECT value FROM meta WHERE key = ?", (key,))
         return str(rows[0][0]) if rows else None
 
+    def set_meta(self, key: str, value: str) -> None:
+        if self.meta(key) != value:
+            with self.write() as db:
+                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
     def claim(self, key: str, index: str, name: str, fingerprint: str) -> None:
         """Note the model of a new index under `key` ("embedder"); refuse another one in an old.
 

@@ -68,6 +68,15 @@ def ensure(folder: Path) -> Path:
     return folder
 
 
+def size(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process closes its journal, say
+            total += file.stat().st_size
+    return total
+
+
 @contextmanager
 def atomic_write(target: Path) -> Iterator[BinaryIO]:
     """A binary file that appears at `target` whole or not at all.

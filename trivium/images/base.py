@@ -40,11 +40,13 @@ class Picture:
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A picture that was found. `cosine` is the query's; `percentile` is where it stands in the
-    collection (0 to 100); `beyond_chance` says that it is nearer than background words are."""
+    collection, `background` where it stands among neutral words for this picture (0 to 100);
+    `beyond_chance` says that it is nearer than those are, however many pictures were compared."""
 
     picture: Picture
     cosine: float
     percentile: float
+    background: float
     beyond_chance: bool
 
 

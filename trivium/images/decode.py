@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,26 @@ class Decoded:
 def is_picture(path: Path) -> bool:
     """Whether the extension is a picture's."""
     return path.suffix.lower() in EXTENSIONS or path.suffix.lower() in RAW
+
+
+def fits(path: Path, name: str) -> bool:
+    """Whether a picture whose `Decoded.format` this is may stand under the path's extension."""
+    extension = path.suffix.lower()
+    if extension in RAW:
+        return name == extension[1:].upper()
+    return name in EXTENSIONS[extension]
+
+
+def decoders() -> str:
+    """What decodes here, with versions: another one may read what this one refused."""
+    return " ".join(f"{name} {_version(name)}" for name in ("pillow", "pillow-heif", "rawpy"))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
 
 
 def decode(data: bytes, path: str | Path, side: int | None = None) -> Decoded:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from trivium.images.background import PROMPTS
 from trivium.images.base import Encoder
-from trivium.images.decode import MOST_BYTES, Decoded, Refused, decode, is_picture
+from trivium.images.decode import MOST_BYTES, Decoded, Refused, decode, decoders, fits, is_picture
 from trivium.images.store import Content, Entry, Pictures, Refusal
 from trivium.retrieval.known import Known, is_unchanged, is_under, times
 from trivium.retrieval.walk import find_files
@@ -88,14 +88,14 @@ def sync(
 ) -> Report:
     """Make the store hold exactly the pictures under `roots` now, beside those of other roots.
 
-    A root that is missing or has no files, and a mounted disk below one that is gone, is taken for
+    A root that is missing or quite empty, and a mounted disk that is mounted no more, is taken for
     one that is not plugged in: its pictures stay, unless `prune` says that they are to go.
     """
     ensure_background(store, encoder)
     found = _walk(roots)
     here = {str(file) for file in found.files}
-    known = store.known()
-    missing = [] if prune else _missing(store, roots, here)
+    known = _known(store)
+    missing = [] if prune else _missing(store, roots, known)
     absent = [path for path in known if path not in here and _of(path, roots)]
     # A picture that another root's walk reaches by the same path is still there.
     others = [root for root in store.roots() if root not in roots]
@@ -107,6 +107,7 @@ def sync(
     _read_all(store, encoder, found.files, known, counts, on_progress)
     store.sweep()
     store.remember([], _mounts(found.files, roots))
+    store.set_meta("decoders", decoders())
     refused = [one for one in store.refusals() if _of(one.path, roots)]
     return Report(
         counts.added,
@@ -162,26 +163,43 @@ def _of(path: str, roots: Sequence[str]) -> bool:
 def _walk(roots: Sequence[str]) -> _Found:
     present = [root for root in roots if os.path.lexists(root)]
     files, skipped = find_files(present, known=lambda _: True)
-    hidden, refused = [], []
-    for one in skipped:
-        if Path(one.path).is_dir():
-            hidden.append(one.path)
-        refused.append(Refusal(one.path, "unreadable", one.reason))
+    hidden = [one.path for one in skipped if Path(one.path).is_dir()]
+    refused = [
+        Refusal(one.path, "unreadable", one.reason)
+        for one in skipped
+        if one.path in hidden or is_picture(Path(one.path))
+    ]
     pictures = [file for file in files if is_picture(file)]
-    return _Found(pictures, refused, hidden, len(files) - len(pictures))
+    others = len(files) + len(skipped) - len(pictures) - len(refused)
+    return _Found(pictures, refused, hidden, others)
 
 
-def _missing(store: Pictures, roots: Sequence[str], here: set[str]) -> list[str]:
-    """Roots without any picture, and disks that are mounted no more."""
-    seen = {root for root in roots if any(is_under(path, root) for path in here)}
-    bare = [root for root in roots if root not in seen and not _is_file_gone(root)]
+def _known(store: Pictures) -> dict[str, Known]:
+    """What need not be read again: with other decoders than last time, what they refused is."""
+    known = store.known()
+    if store.meta("decoders") != decoders():
+        for one in store.refusals():
+            # Kept by path, so that it leaves the index when its file is gone.
+            known[one.path] = Known("", 0, 0, 0)
+    return known
+
+
+def _missing(store: Pictures, roots: Sequence[str], known: dict[str, Known]) -> list[str]:
+    """Roots that are not there, and disks that are mounted no more, if they held anything."""
     disks = [path for path in store.mounts() if _of(path, roots) and not os.path.ismount(path)]
-    return sorted({*bare, *disks})
+    away = {*filter(_is_away, roots), *disks}
+    return sorted(path for path in away if any(is_under(one, path) for one in known))
 
 
-def _is_file_gone(root: str) -> bool:
-    """A root that was a single picture, and was deleted from a folder that is there."""
-    return is_picture(Path(root)) and not Path(root).exists() and Path(root).parent.is_dir()
+def _is_away(root: str) -> bool:
+    """A folder that is not there or quite empty; a picture in a folder that is not there."""
+    path = Path(root)
+    if path.is_dir():
+        try:
+            return not any(os.scandir(path))
+        except OSError:
+            return True
+    return not path.exists() and not (is_picture(path) and path.parent.is_dir())
 
 
 def _mounts(files: Sequence[Path], roots: Sequence[str]) -> list[str]:
@@ -217,10 +235,10 @@ def _read_all(
     for batch in _batches(_ahead(read, changed)):
         lost = _store(store, encoder, batch, known, stored, counts)
         if lost:  # another process swept what they counted on: decode them after all
-            stored.difference_update(one.entry.known.sha256 for one in lost)
+            for one in lost:
+                stored.pop(one.entry.known.sha256, None)
             again = [
-                _read(Path(one.entry.path), known={}, stored=set(), side=encoder.side)
-                for one in lost
+                _read(Path(one.entry.path), known={}, stored={}, side=encoder.side) for one in lost
             ]
             _store(store, encoder, again, known, stored, counts)
         done += len(batch)
@@ -255,7 +273,7 @@ def _batches(results: Iterator[_Read]) -> Iterator[list[_Read]]:
         yield batch
 
 
-def _read(file: Path, *, known: dict[str, Known], stored: set[str], side: int) -> _Read:
+def _read(file: Path, *, known: dict[str, Known], stored: dict[str, str], side: int) -> _Read:
     """A file's bytes, hashed, and decoded where its content is not stored."""
     path = str(file)
     at = time.time_ns()
@@ -263,7 +281,9 @@ def _read(file: Path, *, known: dict[str, Known], stored: set[str], side: int) -
     try:
         data, now = _bytes(file, at)
         before = known.get(path)
-        if now.sha256 in stored or (before and before.sha256 == now.sha256):
+        held = stored.get(now.sha256)
+        is_same = before is not None and before.sha256 == now.sha256
+        if is_same or (held is not None and fits(file, held)):
             return _Read(Entry(path, now))
         return _Read(Entry(path, now), decode(data, file, side))
     except Refused as error:
@@ -293,13 +313,13 @@ def _store(
     encoder: Encoder,
     batch: Sequence[_Read],
     known: dict[str, Known],
-    stored: set[str],
+    stored: dict[str, str],
     counts: _Counts,
 ) -> list[_Read]:
     """Embed what is new in a batch and store all of it; what `put` could not."""
     fresh = {one.entry.known.sha256: one.decoded for one in batch if one.decoded}
     fresh = {key: decoded for key, decoded in fresh.items() if key not in stored}
-    vectors = encoder.images([one.image for one in fresh.values()]) if fresh else []
+    seen = encoder.images([one.image for one in fresh.values()]) if fresh else ()
     contents = {
         key: Content(
             one.pixels,
@@ -310,7 +330,7 @@ def _store(
             one.frames,
             vector.astype("float32").tobytes(),
         )
-        for (key, one), vector in zip(fresh.items(), vectors, strict=True)
+        for (key, one), vector in zip(fresh.items(), seen, strict=True)
     }
     touched, entries = [], []
     for one in batch:
@@ -322,7 +342,7 @@ def _store(
             entries.append(one.entry)
     lost = {one.path for one in store.put(entries, contents)} if entries else set()
     store.refresh(touched)
-    stored.update(contents)
+    stored.update((key, one.format) for key, one in contents.items())
     counts.embedded += len(contents)
     counts.unchanged += len(touched)
     for entry in entries:

@@ -110,9 +110,9 @@ class Pictures(IndexDatabase):
         rows = self.read(sql)
         return [Refusal(os.fsdecode(path), why, more) for path, why, more in rows]  # type: ignore[arg-type]
 
-    def contents(self) -> set[str]:
-        """The SHA-256 of every content that has an embedding."""
-        return {str(row[0]) for row in self.read("SELECT sha256 FROM contents")}
+    def contents(self) -> dict[str, str]:
+        """The format of every content that has an embedding, by its SHA-256."""
+        return dict(self.read("SELECT sha256, format FROM contents"))  # type: ignore[arg-type]
 
     def pictures(self) -> list[Picture]:
         """All indexed files, by path (in the order of its bytes)."""
@@ -132,7 +132,9 @@ class Pictures(IndexDatabase):
         """The row and the vector of every indexed file, in the order of `pictures`: (n, E)."""
         rows = self.read(f"SELECT f.rowid, c.vector {_JOIN} ORDER BY f.path")
         joined = np.frombuffer(b"".join(row[1] for row in rows), np.float32)  # type: ignore[misc]
-        return [int(str(row[0])) for row in rows], joined.reshape(len(rows), len(joined) // max(len(rows), 1))
+        return [int(str(row[0])) for row in rows], joined.reshape(
+            len(rows), len(joined) // max(len(rows), 1)
+        )
 
     def vector(self, sha256: str) -> Vectors | None:
         """The vector of this content, shape (E,), where a file with it is indexed."""

@@ -6,7 +6,6 @@ import math
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -168,7 +167,7 @@ class Index(Closing):
             str(self.folder),
             documents,
             passages,
-            _size(self.folder),
+            paths.size(self.folder),
             self.embedder.name,
             self.embedder.fingerprint,
             self.fingerprint,
@@ -314,15 +313,7 @@ def overview(name: str) -> tuple[int, int, int, str]:
         embedder = str(json.loads(store.meta("embedder") or "{}").get("name", ""))
     finally:
         store.close()
-    return documents, passages, _size(folder), embedder
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for file in folder.iterdir():
-        with suppress(FileNotFoundError):  # another process closes its journal, say
-            total += file.stat().st_size
-    return total
+    return documents, passages, paths.size(folder), embedder
 
 
 def delete(name: str) -> None:
