@@ -10,6 +10,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+MODEL = "tinyclip-8m"
+"""The model of an index for which none is named."""
+
 Vectors = npt.NDArray[np.float32]
 """Unit vectors, shape (n, E)."""
 

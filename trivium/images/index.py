@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -292,3 +293,17 @@ def model_of(name: str | Path) -> tuple[str, str]:
         ) or "auto"
     finally:
         store.close()
+
+
+def delete(name: str | Path) -> None:
+    """Delete an index with all its files; the pictures stay.
+
+    Raises:
+        UsageError: when there is none.
+        TriviumError: when it cannot be deleted.
+    """
+    folder = existing(name)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise TriviumError(f"cannot delete {folder}: {error.strerror}") from error

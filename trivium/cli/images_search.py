@@ -1,0 +1,106 @@
+"""`trivium images search`: by words, by pictures, or by both."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trivium.cli import console
+from trivium.cli.images_index import Named, opened, printable
+from trivium.errors import NotInDocuments, UsageError
+
+if TYPE_CHECKING:
+    from trivium.images.base import Hit
+
+
+def search(
+    query: Annotated[
+        str, typer.Argument(help="Words: 'dog', 'dog + beach*2 - \"black and white\"'.")
+    ] = "",
+    like: Annotated[
+        list[str] | None, typer.Option(help="A picture to be like, or 'PICTURE*2'. Repeatable.")
+    ] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option(help="A picture to be unlike. Repeatable.")
+    ] = None,
+    index: Named = "default",
+    count: Annotated[
+        int, typer.Option("--top-k", "-k", min=1, max=100_000, help="Pictures to show.")
+    ] = 20,
+    after: Annotated[
+        str | None, typer.Option(help="Taken in or after 2024, 2024-06 or 2024-06-01.")
+    ] = None,
+    before: Annotated[str | None, typer.Option(help="Taken before that begins.")] = None,
+    under: Annotated[str | None, typer.Option(help="Only in this folder.")] = None,
+    beyond_chance: Annotated[
+        bool, typer.Option("--beyond-chance", help="Only what is nearer than chance would be.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")] = False,
+    as_paths: Annotated[bool, typer.Option("--paths", help="Paths alone.")] = False,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="Paths ended by NUL, for xargs -0.")
+    ] = False,
+) -> None:
+    """Show the pictures nearest to words or pictures. Exit 3 when there are none.
+
+    In a pipe, paths alone.
+    """
+    if as_json and (as_paths or null):
+        raise UsageError("say either --json or --paths")
+    query = query.encode(errors="replace").decode()  # an argument may be bytes that are no text
+    with opened(index) as held:
+        hits = held.search(
+            query,
+            like=like or (),
+            unlike=unlike or (),
+            k=count,
+            after=after,
+            before=before,
+            under=under,
+            beyond_chance=beyond_chance,
+        )
+    if as_json:
+        for hit in hits:
+            console.emit_json(_row(hit), line=True)
+    elif as_paths or null or not console.out().is_terminal:
+        _paths(hits, b"\0" if null else b"\n")
+    else:
+        _table(hits)
+    if not hits:
+        chance = ", beyond what chance gives" if beyond_chance else ""
+        raise NotInDocuments(f'the index "{index}" has no picture of that kind{chance}')
+
+
+def _row(hit: "Hit") -> dict[str, object]:
+    from dataclasses import asdict
+
+    row = asdict(hit)
+    return row.pop("picture") | row  # type: ignore[no-any-return]
+
+
+def _paths(hits: "list[Hit]", end: bytes) -> None:
+    """The very bytes of the names, but for a terminal, which would obey some of them."""
+    safe = sys.stdout.isatty() and end == b"\n"
+    for hit in hits:
+        path = hit.picture.path
+        sys.stdout.buffer.write((printable(path).encode() if safe else os.fsencode(path)) + end)
+    sys.stdout.buffer.flush()
+
+
+def _table(hits: "list[Hit]") -> None:
+    rows = [
+        (
+            str(rank),
+            printable(hit.picture.path),
+            f"{hit.picture.width} × {hit.picture.height}",
+            (hit.picture.taken or "")[:10],
+            f"{hit.cosine:.3f}",
+            f"{hit.percentile:.1f}",
+            f"{hit.background:.1f}",
+            "yes" if hit.beyond_chance else "no",
+        )
+        for rank, hit in enumerate(hits, start=1)
+    ]
+    header = ("", "picture", "size", "taken", "cosine", "% here", "% by chance", "beyond chance")
+    console.table(header, rows, ["" if hit.beyond_chance else "dim" for hit in hits])
