@@ -2,6 +2,7 @@
 
 import typer
 
+from trivium.cli.images_duplicates import app as duplicates
 from trivium.cli.images_index import forget, index, status
 from trivium.cli.images_search import search
 
@@ -10,3 +11,4 @@ app.command()(index)
 app.command()(search)
 app.command()(status)
 app.command()(forget)
+app.add_typer(duplicates, name="duplicates")

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from trivium.images.hashes import SIDE, WINDOWS, Prints, turn
 
 NEAR = 0.92
-"""Two pictures whose correlation reaches this are near; unrelated ones that are suspicious reach 0.8
-and, as a rule, 0.5."""
+"""Two pictures whose correlation reaches this are near; suspicious ones that are unrelated reach
+0.8, and 0.5 as a rule."""
 SAME_HUE = 12.0
 """And whose colours, made equally strong, differ by no more than this, of 255, on average."""
 
@@ -118,4 +118,5 @@ def _normal(pictures: Floats) -> Floats:
     """Flattened, mean 0, length 1."""
     flat = pictures.reshape(-1, SIDE * SIDE)
     flat = flat - flat.mean(axis=1, keepdims=True)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    normal: Floats = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return normal
