@@ -196,8 +196,8 @@ def _open(data: bytes, extension: str) -> "Image":
 
 @cache
 def _prepare() -> None:
-    """Load all of Pillow's formats, and HEIF. Its warning of what is merely large is not shown:
-    from twice that size on it is an error."""
+    """Load all of Pillow's formats, and HEIF. Its warnings are not shown: what is merely large
+    is read, and an error from twice that size on; odd EXIF hurts nobody."""
     import warnings
 
     from PIL import Image
@@ -206,6 +206,7 @@ def _prepare() -> None:
     Image.init()
     register_heif_opener()
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def _check_structure(data: bytes, name: str) -> None:

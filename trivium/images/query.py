@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from trivium.errors import UsageError
 
-_TERM = re.compile(r'(?:"[^"]*"|[^"])+?(?=\s[+-]\s|$)', re.DOTALL)
+_TOKEN = re.compile(r'(?:"[^"]*"|\S)+')
+_SIGN = {"+": 1.0, "-": -1.0}
 _WEIGHT = re.compile(r"(?P<what>.*?)\s*\*\s*(?P<weight>\d+(?:\.\d+)?|\.\d+)", re.DOTALL)
 _DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 
@@ -28,27 +29,22 @@ def parse(text: str) -> tuple[Term, ...]:
     Raises:
         UsageError: for a sign without words, or a weight of nothing.
     """
+    groups: list[tuple[float, list[str]]] = [(1.0, [])]
+    for number, token in enumerate(_TOKEN.findall(text)):
+        if token not in ("+", "-"):
+            groups[-1][1].append(token)
+        elif number == 0:
+            groups[0] = (_SIGN[token], [])
+        else:
+            groups.append((_SIGN[token], []))
     terms = []
-    rest, sign = text.strip(), 1.0
-    if rest[:2] in ("+ ", "- "):
-        sign, rest = (-1.0 if rest[0] == "-" else 1.0), rest[2:].strip()
-    while True:
-        found = _TERM.match(rest)
-        if not found:
+    for sign, tokens in groups:
+        term = weighted(" ".join(tokens))
+        what = term.what.replace('"', "").strip()
+        if not what:
             raise UsageError(f'in "{text}", words are missing beside a plus or minus')
-        terms.append(_term(found[0].strip(), sign, text))
-        rest = rest[found.end() :].strip()
-        if not rest:
-            return tuple(terms)
-        sign, rest = (-1.0 if rest[0] == "-" else 1.0), rest[1:].strip()
-
-
-def _term(said: str, sign: float, text: str) -> Term:
-    term = weighted(said)
-    what = term.what.replace('"', "").strip()
-    if not what or what in ("+", "-"):
-        raise UsageError(f'in "{text}", words are missing beside a plus or minus')
-    return Term(what, sign * term.weight)
+        terms.append(Term(what, sign * term.weight))
+    return tuple(terms)
 
 
 def weighted(said: str) -> Term:
