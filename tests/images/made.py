@@ -1,5 +1,6 @@
-"""Small pictures, and a model that sees colours: the mean of a picture, or the name of one."""
+"""Small pictures, and a model that sees the mean colour of a picture, and knows colours' names."""
 
+import zlib
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -20,11 +21,15 @@ COLOURS = {
 }
 
 
+_STEPS = (0, 128, 255)
+ANCHORS = np.array([(red, green, blue) for red in _STEPS for green in _STEPS for blue in _STEPS])
+
+
 class ColourEncoder:
-    """Red, green and blue against grey, and a fixed direction of its own for other words."""
+    """How near a colour is to 27 others; words that name none lie in random directions."""
 
     name = "colours"
-    width = 8
+    width = len(ANCHORS)
     side = 16
     scale = 10.0
     bias = None
@@ -35,21 +40,24 @@ class ColourEncoder:
 
     def images(self, pictures: Sequence[Image.Image]) -> Vectors:
         self.seen += len(pictures)
-        return self._vectors([np.asarray(one).reshape(-1, 3).mean(axis=0) for one in pictures])
+        return _unit([_near(np.asarray(one).reshape(-1, 3).mean(axis=0)) for one in pictures])
 
     def texts(self, texts: Sequence[str]) -> Vectors:
-        unknown = np.random.default_rng(7)
-        mixed = unknown.uniform(90, 160, (len(texts), 3))  # near grey: fits nothing well
-        return self._vectors(
-            [COLOURS.get(text, tuple(grey)) for text, grey in zip(texts, mixed, strict=True)]
-        )
+        return _unit([_near(COLOURS[t]) if t in COLOURS else _anywhere(t) for t in texts])
 
-    def _vectors(self, colours: Sequence[Any]) -> Vectors:
-        out = np.full((len(colours), self.width), 0.02, np.float32)
-        for row, colour in enumerate(colours):
-            out[row, :3] = np.asarray(colour) / 128 - 1
-        unit: Vectors = out / np.linalg.norm(out, axis=1, keepdims=True)
-        return unit
+
+def _near(colour: Any) -> Any:
+    return np.exp(-(((ANCHORS - colour) / 90.0) ** 2).sum(axis=1))
+
+
+def _anywhere(text: str) -> Any:
+    return np.random.default_rng(zlib.crc32(text.encode())).standard_normal(len(ANCHORS))
+
+
+def _unit(rows: Sequence[Any]) -> Vectors:
+    vectors = np.array(rows, np.float32).reshape(len(rows), len(ANCHORS))
+    unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
 
 
 def picture(colour: str = "red", size: tuple[int, int] = (24, 16), seed: int = 0) -> Image.Image:

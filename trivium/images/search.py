@@ -89,11 +89,11 @@ class Collection:
         norm = float(np.linalg.norm(total))
         if norm < 1e-6:
             raise UsageError("the terms of the query cancel each other; leave one out")
-        query = np.ascontiguousarray(total / norm, np.float32)
-        cosines = np.round((self.vectors @ query).astype(float), 6)
         at = np.arange(len(self.rows)) if allowed is None else self._places(allowed)
         if not len(at):
             return []
+        query = np.ascontiguousarray(total / norm, np.float32)
+        cosines = np.round((self.vectors @ query).astype(float), 6)
         scores = self._against_chance(parts, cosines * norm)
         beyond = np.zeros(len(self.rows), bool)
         beyond[at] = discoveries(_tail(scores[at]))
