@@ -98,8 +98,8 @@ class Collection:
         beyond = np.zeros(len(self.rows), bool)
         beyond[at] = discoveries(_tail(scores[at]))
         best = at[_nearest(cosines[at], k)]
-        everyone = np.sort(cosines)
-        below = np.searchsorted(everyone, cosines[best], side="right") / len(everyone)
+        above = np.sort(cosines[cosines > cosines[best[-1]]])  # sorting all of them takes longest
+        below = 1 - (len(above) - np.searchsorted(above, cosines[best], "right")) / len(cosines)
         chance = 1 - _tail(scores[best])
         return [
             (int(self.rows[n]), float(cosines[n]), float(100 * low), float(100 * by), bool(far))
@@ -126,8 +126,9 @@ def discoveries(p: Figures) -> npt.NDArray[np.bool_]:
 
     Benjamini & Hochberg 1995: with the p-values sorted, all up to the last p(i) ≤ FALSE · i / m.
     """
-    order = np.argsort(p)
-    holds = np.flatnonzero(p[order] <= FALSE * np.arange(1, len(p) + 1) / len(p))
+    small = np.flatnonzero(p <= FALSE)  # the others hold in no case
+    order = small[np.argsort(p[small])]
+    holds = np.flatnonzero(p[order] <= FALSE * np.arange(1, len(order) + 1) / len(p))
     found = np.zeros(len(p), bool)
     if len(holds):
         found[order[: holds[-1] + 1]] = True
