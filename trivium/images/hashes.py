@@ -107,7 +107,8 @@ def suspicions(prints: Prints) -> Iterator[npt.NDArray[np.int64]]:
         part = lively[start : start + _BLOCK]
         queries = forms(prints["keys"][part, 0]).reshape(-1, 1).view(np.uint8)
         limits, distances, rows = index.range_search(queries, NEAR_BITS + 1)
-        query = np.repeat(np.arange(len(queries)), limits[1:] - limits[:-1])
+        counts = (limits[1:] - limits[:-1]).astype(np.int64)
+        query = np.repeat(np.arange(len(queries)), counts)
         whole = lively[rows // len(WINDOWS)]
         other = part[query // len(FORMS)]
         # one row for a pair and a form: by the window that is nearest

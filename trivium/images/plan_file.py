@@ -95,9 +95,11 @@ def read_plan(text: str, name: str) -> Plan:
     Raises:
         UsageError: when it is none, a group would keep nothing, or a file stands in it twice.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as quick
+    if "\\ud" in text:  # a name with bytes that are no text, which libyaml refuses
+        loader = yaml.SafeLoader
     try:
-        data: Any = yaml.load(text, loader)  # noqa: S506 - a safe loader, the quick one
+        data: Any = yaml.load(text, loader)  # noqa: S506 - either is safe
         plan = Plan.model_validate(data)
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{name} is not a plan of duplicates: {_first(error)}") from error
