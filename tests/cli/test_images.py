@@ -161,6 +161,24 @@ class TestSearch:
         out = self.search(capfdbinary, "red", "--under", "photos/blue", "--after", "2001")
         assert all(b"/blue/" in line for line in out.splitlines()) and out.count(b"\n") == 3
 
+    def test_a_terminal_gets_a_table_or_thumbnails(
+        self, indexed: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+    ) -> None:
+        from rich.console import Console
+
+        monkeypatch.setenv("TERM", "xterm")
+        wide = Console(force_terminal=True, width=200, highlight=False, markup=False)
+        monkeypatch.setattr("trivium.cli.console.out", lambda: wide)
+        assert run(["images", "search", "red", "-k", "1", "--thumbnails", "none"]) == 0
+        assert "beyond chance" in capsys.readouterr().out
+        assert run(["images", "search", "red", "-k", "2", "--thumbnails", "blocks"]) == 0
+        shown = capsys.readouterr().out
+        assert "\u2580" in shown and "[2] photos/red/" in shown and "100.0 % here" in shown
+        for file in indexed.rglob("*.png"):
+            file.unlink()  # since it was indexed
+        assert run(["images", "search", "red", "-k", "1", "--thumbnails", "blocks"]) == 0
+        assert capsys.readouterr().out.startswith("[1] photos/red/")
+
     def test_nothing_found_is_exit_3(self, indexed: Path, capsys: Output) -> None:
         assert run(["images", "search", "red", "--before", "1990"]) == 3
         assert capsys.readouterr().out == ""

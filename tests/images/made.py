@@ -32,7 +32,7 @@ class ColourEncoder:
     width = len(ANCHORS)
     side = 16
     scale = 10.0
-    bias = None
+    bias: float | None = None
 
     def __init__(self, fingerprint: str = "colours-1") -> None:
         self.fingerprint = fingerprint

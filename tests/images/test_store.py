@@ -13,7 +13,7 @@ from trivium.retrieval.known import Known
 VECTOR = np.array([0.6, 0.8], np.float32)
 
 
-def content(vector: np.ndarray = VECTOR, taken: str | None = None) -> Content:  # type: ignore[type-arg]
+def content(vector: np.ndarray = VECTOR, taken: str | None = None) -> Content:
     return Content("pixels", 4, 3, taken, "PNG", 1, vector.tobytes())
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,8 @@ from trivium.errors import NotInDocuments, UsageError
 
 if TYPE_CHECKING:
     from trivium.images.base import Hit
+
+_SIDE = 128  # pixels that a thumbnail is made from
 
 
 def search(
@@ -38,6 +41,9 @@ def search(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")] = False,
     as_paths: Annotated[bool, typer.Option("--paths", help="Paths alone.")] = False,
+    thumbnails: Annotated[
+        str, typer.Option(help="auto, none, kitty, iterm, sixel or blocks.")
+    ] = "auto",
     null: Annotated[
         bool, typer.Option("--null", "-0", help="Paths ended by NUL, for xargs -0.")
     ] = False,
@@ -66,7 +72,7 @@ def search(
     elif as_paths or null or not console.out().is_terminal:
         _paths(hits, b"\0" if null else b"\n")
     else:
-        _table(hits)
+        _show(hits, thumbnails)
     if not hits:
         chance = ", beyond what chance gives" if beyond_chance else ""
         raise NotInDocuments(f'the index "{index}" has no picture of that kind{chance}')
@@ -86,6 +92,33 @@ def _paths(hits: "list[Hit]", end: bytes) -> None:
         path = hit.picture.path
         sys.stdout.buffer.write((printable(path).encode() if safe else os.fsencode(path)) + end)
     sys.stdout.buffer.flush()
+
+
+def _show(hits: "list[Hit]", thumbnails: str) -> None:
+    """A table, or where the terminal shows pictures each with its figures below."""
+    from trivium.images.thumbnails import detect, thumbnail
+
+    protocol = detect(os.environ, console.out().is_terminal, thumbnails)
+    if protocol is None:
+        _table(hits)
+        return
+    from trivium.images.decode import Refused, decode
+
+    for rank, hit in enumerate(hits, start=1):
+        path = hit.picture.path
+        try:
+            image = decode(Path(path).read_bytes(), path, _SIDE).image
+        except (OSError, Refused):  # gone or changed since it was indexed
+            shown = ""
+        else:
+            shown = thumbnail(image, protocol) + "\n"
+        figures = (
+            f"cosine {hit.cosine:.3f}, {hit.percentile:.1f} % here, "
+            f"{hit.background:.1f} % by chance{', beyond chance' if hit.beyond_chance else ''}"
+        )
+        taken = f", {hit.picture.taken[:10]}" if hit.picture.taken else ""
+        sys.stdout.write(f"{shown}[{rank}] {printable(path)}{taken}\n    {figures}\n\n")
+    sys.stdout.flush()
 
 
 def _table(hits: "list[Hit]") -> None:
