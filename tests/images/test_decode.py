@@ -159,6 +159,15 @@ def test_large_pictures_come_scaled_with_their_true_size() -> None:
     assert 64 <= min(png.image.size) < 128
 
 
+def test_of_a_thread_of_pixels_a_model_gets_the_middle() -> None:
+    values = np.zeros((1, 60_000, 3), np.uint8)
+    values[:, 29_990:30_010] = 255
+    found = decode(encoded(Image.fromarray(values)), "a.png", side=16)
+    assert (found.width, found.height) == (60_000, 1)
+    assert found.image.size == (64, 1)
+    assert np.asarray(found.image)[0, 22:42].min() == 255  # 20 pixels about the centre
+
+
 def test_the_date_of_exif() -> None:
     exif = Image.Exif()
     exif[0x0132] = "2023:05:06 07:08:09"

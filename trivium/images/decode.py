@@ -53,6 +53,7 @@ _MAGIC = (
     (b"MM\0*", "TIFF"),
     (b"BM", "BMP"),
 )
+_LONGEST = 64  # times the shorter side that a model is given of the longer one
 _UNWRITTEN = 512  # zeros that no compressed picture ends in
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # what ends a JPEG's entropy-coded data
 _ORIENTATION, _DATE, _EXIF, _TAKEN = 0x0112, 0x0132, 0x8769, 0x9003  # EXIF 2.32, tables 4 and 7
@@ -294,9 +295,18 @@ def _rgb(image: "Image") -> "Image":
 
 
 def _smaller(image: "Image", side: int | None) -> "Image":
-    """Averaged down by a whole number, so that few large pictures wait in memory."""
-    factor = min(image.size) // (SPARE * side) if side else 1
-    return image.reduce(factor) if factor > 1 else image
+    """Averaged down by a whole number, so that few large pictures wait in memory; of a thread of
+    pixels its middle, for models enlarge the shorter side to theirs."""
+    if side is None:
+        return image
+    factor = min(image.size) // (SPARE * side)
+    image = image.reduce(factor) if factor > 1 else image
+    width, height = image.size
+    wide, high = min(width, _LONGEST * height), min(height, _LONGEST * width)
+    if (wide, high) == image.size:
+        return image
+    left, top = (width - wide) // 2, (height - high) // 2
+    return image.crop((left, top, left + wide, top + high))
 
 
 def _raw(data: bytes, extension: str, side: int | None) -> Decoded:
