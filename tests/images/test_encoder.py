@@ -184,3 +184,7 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
     save_file(weights, tmp_path / "model.safetensors")
     with pytest.raises(UsageError, match=r"no weights called text_projection\.weight"):
         load_encoder(str(tmp_path), form="onnx").texts(["a dog"])
+    del weights["text_model.embeddings.token_embedding.weight"]
+    save_file(weights, tmp_path / "model.safetensors")
+    with pytest.raises(UsageError, match=r"no weights called .*token_embedding\.weight"):
+        load_encoder(str(tmp_path), form="onnx").texts(["a dog"])

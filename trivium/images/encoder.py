@@ -19,7 +19,7 @@ import numpy.typing as npt
 from trivium import paths
 from trivium.errors import TriviumError, UsageError
 from trivium.images.base import Encoder, Vectors
-from trivium.images.onnx_towers import FORMAT, build_images, build_texts
+from trivium.images.onnx_towers import FORMAT, TABLE, build_images, build_texts
 from trivium.nn.pixels import Pixels, load_pixels
 from trivium.nn.published import (
     CONFIG,
@@ -27,6 +27,7 @@ from trivium.nn.published import (
     complete,
     read_arrays,
     read_config,
+    read_rows,
     shared_width,
 )
 from trivium.nn.words import Words, load_words
@@ -98,7 +99,9 @@ class TwoTowerEncoder:
         if self._form == "torch":
             return self._by_torch("texts", ids)
         runs = [self._until_end(row) for row in ids]
-        return _unit(np.stack(list(self._map(lambda row: self._run("texts", row[None]), runs))))
+        ends = np.cumsum([len(row) for row in runs])[:-1]
+        words = np.split(read_rows(self._folder, TABLE, np.concatenate(runs)), ends)
+        return _unit(np.stack(list(self._map(lambda some: self._run("texts", some[None]), words))))
 
     def images(self, pictures: "Sequence[Image]") -> Vectors:
         """(n, E)"""

@@ -19,8 +19,18 @@ from trivium.errors import UsageError
 from trivium.nn.onnx_graph import Graph
 from trivium.nn.published import Arrays, complete, read_arrays, read_config, shared_width
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a graph changes, so that cached files of older ones are not used."""
+
+TABLE = "text_model.embeddings.token_embedding.weight"
+
+_TEXTS = (
+    "text_model.embeddings.position_embedding.",
+    "text_model.encoder.",
+    "text_model.final_layer_norm.",
+    "text_model.head.",
+    "text_projection.",
+)
 
 LARGEST = 2**31 - 2**24
 """What one protocol buffer can hold, less room for the graph."""
@@ -34,9 +44,10 @@ _ACTIVATIONS = {
 
 
 def build_texts(folder: Path, *, exact: bool) -> bytes:
-    """The text tower: `ids` (1, T) int64 to `vector` (1, E), not normalised.
+    """The text tower: `words` (1, T, C) to `vector` (1, E), not normalised.
 
-    The last of `ids` is the one whose state stands for the text.
+    `words` are rows of `TABLE`, the first layer, which stays where it is: of its many words a text
+    needs a few. The state of the last one stands for the text.
 
     Raises:
         UsageError: when the weights do not fit, or are too many for one file.
@@ -45,15 +56,16 @@ def build_texts(folder: Path, *, exact: bool) -> bytes:
 
     config, kind = read_config(folder)
     said, _ = complete(config, kind)
-    weights = read_arrays(folder, ("text_model.", "text_projection."))
+    weights = read_arrays(folder, _TEXTS)
     tower = _Tower(weights, "text_model", said, causal=kind == "clip", exact=exact)
-    state = tower.words("ids")
+    state = tower.placed("words")
     state = tower.pick(tower.blocks(state), -1)
     state = tower.norm("text_model.final_layer_norm", state)
     project = "text_projection" if kind == "clip" else "text_model.head"
     vector = tower.linear(project, state, exact=True)
-    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, [1, "tokens"])
-    return _serialised(tower, "texts", ids, vector, shared_width(config, kind))
+    shape = [1, "tokens", said["hidden_size"]]
+    words = helper.make_tensor_value_info("words", TensorProto.FLOAT, shape)
+    return _serialised(tower, "texts", words, vector, shared_width(config, kind))
 
 
 def build_images(folder: Path, *, exact: bool) -> bytes:
@@ -115,16 +127,10 @@ class _Tower(Graph):
             raise UsageError(f'the activation "{said["hidden_act"]}" is not known in two towers')
         self._activation = activation
 
-    def words(self, ids: str) -> str:
-        """Token and position embeddings, added: (1, T, C)."""
+    def placed(self, words: str) -> str:
+        """Token embeddings with their positions: (1, T, C)."""
         part = f"{self._prefix}.embeddings"
-        table = self.weight(f"{part}.token_embedding.weight")
-        if self._exact:
-            words = self._gather("words", self.constant("table", table), ids)
-        else:  # half as large, and as good for what is 7 bits wide later
-            half = self._gather("words", self.constant("table", table.astype(np.float16)), ids)
-            words = self._plain("Cast", half, out="words.float", to=1)
-        count = self._plain("Shape", ids, out="count", start=1)
+        count = self._plain("Shape", words, out="count", start=1, end=2)
         positions = self._plain(
             "Slice",
             self.constant("positions", self.weight(f"{part}.position_embedding.weight")),

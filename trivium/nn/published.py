@@ -121,29 +121,52 @@ def read_arrays(folder: Path, prefixes: tuple[str, ...]) -> Arrays:
     return found
 
 
+def read_rows(folder: Path, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Some rows of one tensor, (rows, C): of a table of many words nothing else is read.
+
+    Raises:
+        UsageError: when there is no tensor of that name.
+    """
+    for file in weight_files(folder):
+        header, data = _mapped(file)
+        if name in header:
+            said = header[name]
+            start, end = said["data_offsets"]
+            table = data[start:end].reshape(said["shape"][0], -1)
+            return _floats(table[rows], said["dtype"])
+    raise UsageError(f"the model has no weights called {name}")
+
+
 def _read(file: Path, names: Collection[str]) -> Arrays:
-    """Tensors of a file whose header has been checked.
+    """Tensors of a file whose header has been checked; those that are no floats are left out."""
+    header, data = _mapped(file)
+    found: Arrays = {}
+    for name in names:
+        said = header[name]
+        start, end = said["data_offsets"]
+        if said["dtype"] in _FLOATS:  # others are tables of positions, and the like
+            found[name] = _floats(data[start:end], said["dtype"]).reshape(said["shape"])
+    return found
+
+
+def _mapped(file: Path) -> tuple[dict[str, Any], npt.NDArray[np.uint8]]:
+    """The header of a safetensors file, and what follows it, which is not read yet.
 
     Its own reader has no bfloat16 for NumPy. The layout: the header's size in 8 bytes, the header
     as JSON with each tensor's place, then the tensors, all of it little-endian.
     """
     with file.open("rb") as opened:
         size = int.from_bytes(opened.read(8), "little")
-        header = json.loads(opened.read(size))
-    data = np.memmap(file, np.uint8, "r", offset=8 + size)
-    found: Arrays = {}
-    for name in names:
-        said = header[name]
-        start, end = said["data_offsets"]
-        raw = data[start:end]
-        if said["dtype"] == "BF16":
-            values = (raw.view("<u2").astype("<u4") << 16).view("<f4")
-        elif said["dtype"] in _FLOATS:
-            values = raw.view(_FLOATS[said["dtype"]])
-        else:
-            continue  # tables of positions, and the like
-        found[name] = values.astype(np.float32).reshape(said["shape"])
-    return found
+        header: dict[str, Any] = json.loads(opened.read(size))
+    return header, np.memmap(file, np.uint8, "r", offset=8 + size)
 
 
-_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+def _floats(raw: npt.NDArray[np.uint8], kind: str) -> npt.NDArray[np.float32]:
+    """Bytes along the last axis as float32."""
+    values = raw.view(_FLOATS[kind])
+    if kind == "BF16":
+        values = (values.astype("<u4") << 16).view("<f4")
+    return values.astype(np.float32)
+
+
+_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
