@@ -1,0 +1,25 @@
+"""The benchmarks of fairness by the name of their suite; a module is imported when it is asked for.
+
+A suite of a user's own is measured by a shipped benchmark when it bears that name.
+"""
+
+from importlib import import_module
+from typing import cast
+
+from trivium.errors import UsageError
+from trivium.evals.fairness.base import Benchmark
+
+BENCHMARKS: dict[str, str] = {}
+"""Suite name -> module of this package."""
+
+
+def benchmark(name: str) -> Benchmark:
+    """The benchmark of a suite.
+
+    Raises:
+        UsageError: No benchmark has this name.
+    """
+    if name not in BENCHMARKS:
+        known = ", ".join(sorted(BENCHMARKS)) or "none"
+        raise UsageError(f'there is no benchmark of fairness "{name}"; there are: {known}')
+    return cast(Benchmark, import_module(f"trivium.evals.fairness.{BENCHMARKS[name]}"))
