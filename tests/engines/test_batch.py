@@ -13,7 +13,7 @@ from trivium.engines.base import Engine, Message, Request, Sampling, ScoreReques
 from trivium.engines.batch import BatchEngine
 from trivium.engines.llama import LlamaEngine
 from trivium.engines.load import load_engine
-from trivium.errors import ContextOverflow, SchemaViolation, UsageError
+from trivium.errors import ContextOverflow, SchemaViolation
 
 pytestmark = pytest.mark.model
 
@@ -120,9 +120,19 @@ def test_what_cannot_be_scored_is_an_error(batch: BatchEngine) -> None:
     fine = ScoreRequest(" x", prompt="Hello")
     with pytest.raises(ContextOverflow, match=r"prompt needs \d+ tokens, but .* holds 1024"):
         batch.score([fine, ScoreRequest(" x", prompt=STORY * 10)])
-    with pytest.raises(UsageError, match="needs a prompt"):
-        batch.score([fine, ScoreRequest("x")])
     assert batch.score([]) == []
+
+
+def test_an_empty_prompt_is_where_a_document_begins(
+    batch: BatchEngine, single: LlamaEngine
+) -> None:
+    """SmolLM2 was given this token before every text, and adds it to none by itself."""
+    asked = [ScoreRequest("Once upon a time"), ScoreRequest("Once", prompt="<|im_start|>")]
+    whole, begun = batch.score(asked)
+    assert whole.tokens[0] == begun.tokens[0]
+    assert len(whole.tokens) == 4
+    (alone,) = single.score(asked[:1])
+    assert alone.logprob == pytest.approx(whole.logprob, abs=3 * CLOSE)
 
 
 def topics(count: int, tokens: int) -> list[Request]:

@@ -149,7 +149,8 @@ class Chunk:
 class ScoreRequest:
     """How likely is `continuation` after the prompt? Neither adds special tokens of its own.
 
-    With `messages`, the prompt is the chat template's rendering up to where the answer begins.
+    An empty prompt is where a document begins; servers, which do not say what stands there, refuse
+    it. With `messages`, the prompt is the chat template's rendering up to where the answer begins.
     """
 
     continuation: str

@@ -24,7 +24,6 @@ from trivium.engines.sequences import Sequences
 from trivium.engines.slots import Slots
 from trivium.engines.unpack import Choice
 from trivium.engines.writing import spelling
-from trivium.errors import UsageError
 
 SLOTS = 64  # answers that are written at once
 SLOT_BATCH = 512  # tokens in a batch of theirs; prompts take what the answers leave
@@ -71,9 +70,7 @@ class BatchEngine(LlamaEngine):
         for number, request in enumerate(requests):
             if seen != (request.messages, request.prompt):
                 seen = request.messages, request.prompt
-                prompt = self._renderer.prompt(*seen).tokens
-            if not prompt:
-                raise UsageError("a score needs a prompt: nothing comes before the first token")
+                prompt = self._renderer.scored_prompt(*seen)
             tokens = self._weights.tokenize_inside(request.continuation, special=False)
             self._fitting(prompt, len(tokens))
             tree.add(number, prompt, tokens)

@@ -37,7 +37,6 @@ from trivium.errors import (
     StateMismatch,
     TriviumError,
     Unavailable,
-    UsageError,
 )
 
 CHUNK = 256  # tokens of a prompt in one batch
@@ -145,11 +144,9 @@ class LlamaEngine:
         seen: list[int] | None = None
         first: Logits | None = None
         for request in requests:
-            tokens = self._renderer.prompt(request.messages, request.prompt).tokens
+            tokens = self._renderer.scored_prompt(request.messages, request.prompt)
             after = self._weights.tokenize_inside(request.continuation, special=False)
             self._fitting(tokens, len(after))
-            if not tokens:
-                raise UsageError("a score needs a prompt: nothing comes before the first token")
             if tokens != seen or first is None or not self._context.keep(len(tokens)):
                 self._turn += 1
                 self._prefill(tokens)

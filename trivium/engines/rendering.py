@@ -59,6 +59,15 @@ class Renderer:
         opened = last.special and last.text.rstrip().endswith(THINK)
         return Prompt(self._tokens(parts), opened)
 
+    def scored_prompt(self, messages: Sequence[Message], prompt: str) -> list[int]:
+        """The tokens after which a continuation is scored; there is always one.
+
+        An empty prompt is where a document begins: the begin-of-sequence token, or the end of the
+        document before it where the vocabulary has none, as lm-evaluation-harness does.
+        """
+        begin = self._weights.bos if self._weights.bos >= 0 else self._weights.eos
+        return self.prompt(messages, prompt).tokens or [begin]
+
     def piece(self, token: int) -> bytes:
         """The bytes a token spells; those around calls and thinking spell their names."""
         return self._marks.get(token) or self._weights.piece(token)
