@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "tasks"
 Method = Literal["generate", "choose", "likelihood"]
 Format = Literal[
-    "jsonl", "csv", "parquet", "mmlu", "agnews", "gsm8k", "xquad", "wikitext", "multi30k"
+    "jsonl",
+    "csv",
+    "parquet",
+    "mmlu",
+    "agnews",
+    "gsm8k",
+    "xquad",
+    "wikitext",
+    "multi30k",
+    "arc",
+    "hellaswag",
+    "truthfulqa",
+    "sst2",
 ]
 Scalar = str | int | float | bool | None
 
@@ -32,7 +44,10 @@ class Data(Closed):
     """Where rows come from and which of them count."""
 
     file: str
-    """A file or folder: from the root on, beside the suite, or under TRIVIUM_DATA."""
+    """A file or folder: from the root on, beside the suite, under TRIVIUM_DATA, or fetched.
+
+    `hf:org/name/path[@revision]` is a file of a data set on the Hugging Face hub.
+    """
     format: Format | None = None
     """By the file's ending when unset; the names of tasks are their original layouts."""
     id: str | None = None
