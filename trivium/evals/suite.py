@@ -26,6 +26,7 @@ Format = Literal[
     "xquad",
     "wikitext",
     "multi30k",
+    "bbq",
     "arc",
     "hellaswag",
     "truthfulqa",

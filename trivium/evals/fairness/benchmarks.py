@@ -9,7 +9,12 @@ from typing import cast
 from trivium.errors import UsageError
 from trivium.evals.fairness.base import Benchmark
 
-BENCHMARKS: dict[str, str] = {}
+BENCHMARKS: dict[str, str] = {
+    "bbq": "bbq",
+    "bbq_letter": "bbq",
+    "bbq_generate": "bbq",
+    "bbq_fewshot": "bbq",
+}
 """Suite name -> module of this package."""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.errors import UsageError
+from trivium.evals.fairness.bbq_data import bbq
 
 Columns = Mapping[str, object]
 PIECE = 1500
@@ -205,6 +206,7 @@ LOADERS: dict[str, Callable[[Path], Iterator[Columns]]] = {
     "xquad": xquad,
     "wikitext": wikitext,
     "multi30k": multi30k,
+    "bbq": bbq,
     "arc": arc,
     "hellaswag": hellaswag,
     "truthfulqa": truthfulqa,
