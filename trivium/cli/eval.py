@@ -12,6 +12,7 @@ import typer
 
 from trivium.cli import console
 from trivium.cli.eval_compare import compare
+from trivium.cli.eval_fetch import fetch
 from trivium.cli.eval_report import report
 from trivium.cli.eval_run import carry_out, require_results
 from trivium.cli.eval_show import judge_gates, show_run
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(compare)
 app.command()(report)
+app.command()(fetch)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Name = Annotated[str, typer.Argument(help="A run's id, or a suite's name for its newest run.")]
