@@ -14,6 +14,11 @@ BENCHMARKS: dict[str, str] = {
     "bbq_letter": "bbq",
     "bbq_generate": "bbq",
     "bbq_fewshot": "bbq",
+    "crows_pairs": "crows_pairs",
+    "crows_pairs_masked": "crows_pairs",
+    "stereoset": "stereoset",
+    "winogender": "winogender",
+    "winobias": "winobias",
 }
 """Suite name -> module of this package."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.errors import UsageError
+from trivium.evals.fairness import sentence_data
 from trivium.evals.fairness.bbq_data import bbq
 
 Columns = Mapping[str, object]
@@ -206,6 +207,10 @@ LOADERS: dict[str, Callable[[Path], Iterator[Columns]]] = {
     "xquad": xquad,
     "wikitext": wikitext,
     "multi30k": multi30k,
+    "crows_pairs": sentence_data.crows_pairs,
+    "stereoset": sentence_data.stereoset,
+    "winogender": sentence_data.winogender,
+    "winobias": sentence_data.winobias,
     "bbq": bbq,
     "arc": arc,
     "hellaswag": hellaswag,
