@@ -2,9 +2,12 @@
 
 import typer
 
+from trivium.cli.fairness_score import score
+
 app = typer.Typer(
     no_args_is_help=True, help="Measure bias, audit a prompt, report, and gate on it."
 )
+app.command()(score)
 
 
 @app.callback()
