@@ -128,7 +128,7 @@ class TestGap:
         assert found.p < 0.001
 
     @pytest.mark.parametrize(("inside", "n"), [(10, 25), (20, 60)])
-    def test_p_is_uniform_without_a_Differences(self, inside: int, n: int) -> None:
+    def test_p_is_uniform_without_a_difference(self, inside: int, n: int) -> None:
         rng = np.random.default_rng(7)
         found = [
             gap(rng.normal(size=n), np.arange(n) < inside, resamples=799, seed=seed)
@@ -207,7 +207,7 @@ class TestPermuted:
             permuted(values, [True, False, True, False], rows=[0, 0, 1, 1])
 
     @pytest.mark.parametrize("shape", ["alone", "crossed", "whole", "repeats"])
-    def test_p_is_uniform_without_a_Differences(self, shape: str) -> None:
+    def test_p_is_uniform_without_a_difference(self, shape: str) -> None:
         rng = np.random.default_rng(11)
         found = []
         for seed in range(SIMULATIONS):

@@ -79,7 +79,7 @@ class _Shape:
 
         y = NORMAL.inv_cdf(share) - self.bias
         t = (y / (1 + self.skew * y) - self.bias) / self.scale
-        return float(2 * stdtr(self.df, -abs(t)))
+        return 2 * float(stdtr(self.df, -abs(t)))
 
 
 def resampled(
@@ -103,7 +103,7 @@ def resampled(
     Args:
         clusters: (n,) keys of any kind.
     """
-    value = statistic(np.arange(n)) if n else float("nan")
+    value = float(statistic(np.arange(n))) if n else float("nan")
     if isnan(value):
         return None
     members = _members(np.arange(n) if clusters is None else codes(clusters))
@@ -155,8 +155,8 @@ def gap(
         raise UsageError("a gap needs rows in the group and rows outside of it")
     group = np.arange(array.size) if clusters is None else codes(clusters)
     table = np.stack(  # (units, 4): sum and size in the group, sum and size outside
-        [totals(array * here, group), totals(1.0 * here, group),
-         totals(array * ~here, group), totals(1.0 * ~here, group)], axis=1,
+        [totals(array * here, group), _counted(here, group),
+         totals(array * ~here, group), _counted(~here, group)], axis=1,
     )  # fmt: skip
     both = bool(np.any((table[:, 1] > 0) & (table[:, 3] > 0)))
     strata = [table] if both else [table[table[:, 1] > 0], table[table[:, 1] == 0]]
@@ -244,10 +244,10 @@ def _exchangeable(
     """What moves as one, of each value: (n,); and within what it moves, of each unit: (units,)."""
     row = np.arange(here.size) if rows is None else codes(rows)
     cluster = row if clusters is None else codes(clusters)
-    inside = totals(1.0 * here, row) > 0
-    if np.any(inside & (totals(1.0 * ~here, row) > 0)):
+    inside = _counted(here, row) > 0
+    if np.any(inside & (_counted(~here, row) > 0)):
         raise UsageError("the repeats of a row must be on one side of a permutation test")
-    crossed = (totals(1.0 * here, cluster) > 0) & (totals(1.0 * ~here, cluster) > 0)
+    crossed = (_counted(here, cluster) > 0) & (_counted(~here, cluster) > 0)
     unit = codes(np.where(crossed[cluster], row, row.size + cluster))
     first = np.unique(unit, return_index=True)[1]
     return unit, codes(np.where(crossed[cluster], cluster, -1)[first])
@@ -287,6 +287,11 @@ def _replicates(strata: Sequence[Floats], resamples: int, seed: int) -> Iterator
         yield _difference(drawn)
 
 
+def _counted(flags: Flags, groups: Codes) -> Floats:
+    """How many are true of each group: (groups,)."""
+    return totals(flags.astype(np.float64), groups)
+
+
 def _difference(sums: Floats) -> Floats:
     """(..., 4) sums and sizes of both sides to the difference of their means."""
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -311,7 +316,7 @@ def _welch(strata: Sequence[Floats], found: Floats, value: float) -> _Shape:
 
 
 def _bias(found: Floats, value: float) -> float:
-    return NORMAL.inv_cdf(_share(found, value))
+    return float(NORMAL.inv_cdf(_share(found, value)))
 
 
 def _share(found: Floats, value: float) -> float:
@@ -326,7 +331,7 @@ def _skew(influences: Floats) -> float:
     square = float((influences**2).sum())
     if not np.isfinite(square) or square == 0:
         return 0.0
-    return float((influences**3).sum()) / (6 * square**1.5)
+    return float((influences**3).sum()) / (6 * float(square**1.5))
 
 
 def _influences(statistic: Statistic, members: Sequence[Codes], n: int) -> Floats:
