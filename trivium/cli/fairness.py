@@ -2,13 +2,15 @@
 
 import typer
 
+from trivium.cli.fairness_compare import compare
+from trivium.cli.fairness_report import report
+from trivium.cli.fairness_run import run
 from trivium.cli.fairness_score import score
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure bias, audit a prompt, report, and gate on it."
 )
+app.command()(run)
 app.command()(score)
-
-
-@app.callback()
-def fairness() -> None: ...
+app.command()(report)
+app.command()(compare)

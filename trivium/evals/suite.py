@@ -143,6 +143,8 @@ class Suite(Closed):
     code: str | None = None
     """A Python file with scorers, which are functions; run only when `--code` names it too."""
     gates: list[dict[str, object]] = []
+    fairness: list[dict[str, object]] = []
+    """Gates on figures of bias, judged by `trivium fairness run`; exit 6."""
     shard: Annotated[int, Field(ge=1, le=4096)] = 64
     """Rows that are asked, judged and stored together."""
     folder: Path = Path()
@@ -240,6 +242,16 @@ def _is_union_branch(part: object) -> bool:
 
 def described(suite: Suite) -> Mapping[str, object]:
     """All of a suite that decides its records, as plain data."""
-    idle = {"folder", "description", "source", "licence", "variant", "known", "gates", "models"}
+    idle = {
+        "folder",
+        "description",
+        "source",
+        "licence",
+        "variant",
+        "known",
+        "gates",
+        "models",
+        "fairness",
+    }
     plain: Mapping[str, object] = suite.model_dump(mode="json", exclude=idle)
     return plain
