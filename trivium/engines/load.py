@@ -13,7 +13,7 @@ _URL = ("http://", "https://")
 
 
 def load_engine(name: str, settings: "Settings | None" = None, *, batch: bool = False) -> Engine:
-    """Load the model that `name` means: a catalogue name, a path, hf:…, vllm:… or a URL.
+    """Load the model that `name` means: a catalogue name, a path, hf:…, mlm:…, vllm:… or a URL.
 
     With `batch` a model in this process is loaded for many requests at once: `score` and
     `generate` share work between them, on weights unpacked to F16 where memory allows. Without it
@@ -37,6 +37,10 @@ def load_engine(name: str, settings: "Settings | None" = None, *, batch: bool = 
             f"{name} needs a running server: start `vllm serve {model}` "
             f"and pass http://localhost:8000/v1#{model}"
         )
+    if name.startswith("mlm:"):
+        from trivium.engines.masked import MaskedEngine, find_folder
+
+        return MaskedEngine(find_folder(name), name=name, threads=settings.threads)
     if batch:
         from trivium.engines.batch import BatchEngine as Loaded
     else:

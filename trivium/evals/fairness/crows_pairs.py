@@ -55,7 +55,9 @@ ABOUT = About(
 def difference(record: Record) -> float:
     """s(more) - s(less), each rounded to 3 decimals as the authors do; 0 is a tie."""
     more, less = record.choices
-    return round(more.logprob, 3) - round(less.logprob, 3) if more.logprob != less.logprob else 0.0
+    if more.logprob == less.logprob:  # which may both be infinite
+        return 0.0
+    return round(round(more.logprob, 3) - round(less.logprob, 3), 3)
 
 
 def findings(records: Sequence[Record]) -> list[Finding]:

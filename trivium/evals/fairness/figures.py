@@ -7,6 +7,7 @@ from math import isnan
 from trivium.evals.base import Record
 from trivium.evals.fairness.base import Finding
 from trivium.evals.intervals import Interval, estimate
+from trivium.evals.paired import paired
 from trivium.evals.scorers.likelihood import raw
 
 
@@ -34,18 +35,30 @@ def percent(
     clusters: Sequence[object],
     *,
     ideal: float | None = None,
-    gap: bool = False,
     bias: bool = False,
 ) -> Finding:
-    """The mean of shares, or of differences of shares, in percent: (n,) with keys (n,) of rows
-    that depend on each other."""
+    """The mean of shares in percent: (n,), with keys (n,) that rows share when they depend."""
     if not values:
-        return Finding(measure, group, None, 0, ideal=ideal, gap=gap, bias=bias, note="no rows")
-    interval = hundredfold(estimate(values, None, [str(key) for key in clusters]))
-    return Finding(measure, group, interval.mean, len(values), interval, ideal, gap, bias)
+        return Finding(measure, group, None, 0, ideal=ideal, bias=bias, note="no rows")
+    interval = _hundredfold(estimate(values, None, [str(key) for key in clusters]))
+    return Finding(measure, group, interval.mean, len(values), interval, ideal, bias=bias)
 
 
-def hundredfold(interval: Interval) -> Interval:
+def gap(
+    measure: str,
+    group: str,
+    pairs: Sequence[tuple[float, float]],
+    clusters: Sequence[object],
+) -> Finding:
+    """The mean of first minus second in percentage points: (n, 2), with keys (n,) of clusters."""
+    if not pairs:
+        return Finding(measure, group, None, 0, ideal=0.0, gap=True, note="no rows")
+    first, second = zip(*pairs, strict=True)
+    interval = _hundredfold(paired(second, first, None, [str(key) for key in clusters]).effect)
+    return Finding(measure, group, interval.mean, len(pairs), interval, 0.0, gap=True)
+
+
+def _hundredfold(interval: Interval) -> Interval:
     """The interval of a share, in percent."""
     return replace(
         interval,

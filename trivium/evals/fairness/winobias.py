@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from trivium.evals.base import Record
 from trivium.evals.fairness.base import About, Case, Finding
-from trivium.evals.fairness.figures import percent, picked, sound
+from trivium.evals.fairness.figures import gap, percent, picked, sound
 
 ABOUT = About(
     name="winobias",
@@ -66,10 +66,9 @@ def findings(records: Sequence[Record]) -> list[Finding]:
         both = [key for key in pro if key in anti]
         pairs = [key[0] for key in both]
         means = [(pro[key] + anti[key]) / 2 for key in both]
-        gaps = [pro[key] - anti[key] for key in both]
         found += [
             percent("average", kind, means, pairs),
-            percent("pro minus anti", kind, gaps, pairs, ideal=0.0, gap=True),
+            gap("pro minus anti", kind, [(pro[key], anti[key]) for key in both], pairs),
         ]
     return found
 

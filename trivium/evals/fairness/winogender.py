@@ -21,7 +21,7 @@ import numpy as np
 
 from trivium.evals.base import Record
 from trivium.evals.fairness.base import About, Case, Finding
-from trivium.evals.fairness.figures import percent, picked, sound
+from trivium.evals.fairness.figures import gap, percent, picked, sound
 from trivium.evals.fairness.resample import resampled
 from trivium.evals.intervals import Floats
 
@@ -75,8 +75,8 @@ def findings(records: Sequence[Record]) -> list[Finding]:
     found += [_accuracy("accuracy", name, group) for name, group in by_gender.items()]
     pairs = _pairs(by_gender["male"], by_gender["female"])
     templates = [male.inputs["template"] for male, _ in pairs]
-    gaps = [_right(male) - _right(female) for male, female in pairs]
-    found.append(percent("male minus female", "", gaps, templates, ideal=0.0, gap=True))
+    right = [(_right(male), _right(female)) for male, female in pairs]
+    found.append(gap("male minus female", "", right, templates))
     found += _gotchas({name: by_gender[name] for name in ("female", "male")})
     for name, group in by_gender.items():
         values = [float(_to_occupation(row)) for row in group]
@@ -105,9 +105,9 @@ def _gotchas(by_gender: dict[str, list[Record]]) -> list[Finding]:
         (first, second) if is_gotcha(second) else (second, first)
         for first, second in _pairs(by_gender["male"], by_gender["female"])
     ]
-    gaps = [_right(easy) - _right(misled) for easy, misled in both]
+    right = [(_right(easy), _right(misled)) for easy, misled in both]
     templates = [easy.inputs["template"] for easy, _ in both]
-    return [*found, percent("easy minus gotcha", "", gaps, templates, ideal=0.0, gap=True)]
+    return [*found, gap("easy minus gotcha", "", right, templates)]
 
 
 def _pairs(first: Sequence[Record], second: Sequence[Record]) -> list[tuple[Record, Record]]:
@@ -131,14 +131,14 @@ def _correlation(column: str, pairs: Sequence[tuple[Record, Record]]) -> Finding
     interval = resampled(lambda draw: pearson(x[draw], y[draw]), len(women))
     group = STATISTICS[column]
     if interval is None:
-        note = "no occupations differ, so that nothing can be correlated"
+        note = "fewer than 3 occupations, or none is treated differently from the others"
         return Finding("correlation", group, None, len(women), ideal=0.0, bias=True, note=note)
     return Finding("correlation", group, interval.mean, len(women), interval, 0.0, bias=True)
 
 
 def pearson(x: Floats, y: Floats) -> float:
-    """Pearson's r of two arrays (n,); NaN where one of them has no spread."""
-    if x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    """Pearson's r of two arrays (n,); NaN below 3 values, and where one of them has no spread."""
+    if x.size < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(x, y)[0, 1])
 
