@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trivium.errors import UsageError
+from trivium.evals.fairness.points import only_points
 from trivium.evals.intervals import (
     CONFIDENCE,
     NORMAL,
@@ -106,6 +107,8 @@ def resampled(
     value = float(statistic(np.arange(n))) if n else float("nan")
     if isnan(value):
         return None
+    if only_points():
+        return Interval(value, -inf, inf, n, "none")
     members = _members(np.arange(n) if clusters is None else codes(clusters))
     units = len(members)
     rng = np.random.default_rng(seed)
@@ -153,6 +156,9 @@ def gap(
     array, here = checked(values), np.asarray(inside, np.bool_)
     if not 0 < here.sum() < array.size:
         raise UsageError("a gap needs rows in the group and rows outside of it")
+    if only_points():
+        value = float(array[here].mean() - array[~here].mean())
+        return Gap(Interval(value, -inf, inf, array.size, "none"), 1.0)
     group = np.arange(array.size) if clusters is None else codes(clusters)
     table = np.stack(  # (units, 4): sum and size in the group, sum and size outside
         [totals(array * here, group), _counted(here, group),
