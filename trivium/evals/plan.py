@@ -83,17 +83,32 @@ def make_plan(
     pool: tuple[Row, ...] = ()
     if examples and examples.k:
         pool = tuple(load_rows(_beside(examples.data, source, data), suite.folder))
+    prompts = [_prompt(given, suite, rows[0]) for given in suite.prompts]
+    return plan_rows(suite, rows, prompts, models, pool)
+
+
+def plan_rows(
+    suite: Suite,
+    rows: Sequence[Row],
+    prompts: Sequence[Prompt],
+    models: Sequence[str],
+    pool: Sequence[Row] = (),
+) -> Plan:
+    """The plan of `suite` over rows and prompts that are there already.
+
+    Raises:
+        UsageError: when no model is named, or two prompts have one name.
+    """
     names = list(dict.fromkeys(models or suite.models))
     if not names:
         raise UsageError(f"the suite {suite.name} names no models; give one with --model")
-    prompts = [_prompt(given, suite, rows[0]) for given in suite.prompts]
     repeated = {one.name for one in prompts if [p.name for p in prompts].count(one.name) > 1}
     if repeated:
         raise UsageError(f'the suite {suite.name} has two prompts named "{repeated.pop()}"')
     pairs = [(model, prompt) for model in names for prompt in prompts]
     cells = tuple(PlannedCell(Cell(model, prompt.name), prompt.hash) for model, prompt in pairs)
     digest = _hash(suite, rows, pool, cells)
-    return Plan(suite, rows, pool, cells, tuple(prompt for _, prompt in pairs), digest)
+    return Plan(suite, tuple(rows), tuple(pool), cells, tuple(p for _, p in pairs), digest)
 
 
 def code_file(suite: Suite) -> Path | None:
