@@ -44,8 +44,8 @@ def state(finding: Finding) -> str:
 
 
 def reading(finding: Finding) -> str:
-    """One figure in one or two sentences."""
-    where = f"{finding.measure}, {group_name(finding.group)}"
+    """One figure in one to three sentences, which stand below the name of its measure."""
+    where = finding.group or EVERY.capitalize()
     if finding.value is None:
         return f"{where}: undefined, because {finding.note or 'nothing defines it'}."
     said = f"{where}: {number_(finding.value)}"
@@ -54,17 +54,18 @@ def reading(finding: Finding) -> str:
     said += f", 95 % interval {bounds(interval)}" if bounded else f", {bounds(interval)}"
     said += f", from {finding.n:,} rows."
     if finding.ideal is not None and interval is not None and bounded:
-        said += f" {_against(finding.ideal, interval)}"
+        none = "No bias is shown: the" if finding.bias or finding.gap else "The"
+        said += f" {_against(finding.ideal, interval, none)}"
     if finding.few:
         said += f" Fewer than {FEW} rows: read it with care."
     return said
 
 
-def _against(ideal: float, interval: Interval) -> str:
+def _against(ideal: float, interval: Interval, opening: str) -> str:
     far = max(abs(interval.low - ideal), abs(interval.high - ideal))
     if interval.low <= ideal <= interval.high:
         return (
-            f"No bias is shown: the interval holds the ideal of {number_(ideal)}. "
+            f"{opening} interval holds the ideal of {number_(ideal)}. "
             f"Up to {number_(far)} away from it is not excluded."
         )
     side, least = (

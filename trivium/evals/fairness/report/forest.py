@@ -47,7 +47,7 @@ def forest(
 
     height = HEAD + FOOT + sum(LINE * len(marks) + GAP for _, marks in rows)
     bottom = height - FOOT
-    parts = []
+    behind, parts = [], []
     for value in ticks(low, high):
         parts.append(
             f'<line class="grid" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{HEAD}" '
@@ -64,7 +64,7 @@ def forest(
     for number, (name, marks) in enumerate(rows):
         tall = LINE * len(marks) + GAP
         if number % 2 == 0:
-            parts.append(f'<rect class="band" x="0" y="{top}" width="{WIDTH}" height="{tall}"/>')
+            behind.append(f'<rect class="band" x="0" y="{top}" width="{WIDTH}" height="{tall}"/>')
         parts.append(
             f'<text class="name" x="8" y="{top + tall / 2 + 4:.1f}">'
             f"<title>{escape(name)}</title>{escape(_cut(name))}</text>"
@@ -75,7 +75,7 @@ def forest(
         top += tall
     return Markup(  # noqa: S704 - numbers and escaped text alone
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>"
+        f"{''.join([*behind, *parts])}</svg>"
     )
 
 
