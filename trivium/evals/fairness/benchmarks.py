@@ -10,6 +10,7 @@ from trivium.errors import UsageError
 from trivium.evals.fairness.base import Benchmark
 
 BENCHMARKS: dict[str, str] = {
+    "audit": "audit",
     "bbq": "bbq",
     "bbq_letter": "bbq",
     "bbq_generate": "bbq",

@@ -28,15 +28,19 @@ LEAST = 4
 
 # Our own: the first words of answers that turn the question down.
 _REFUSAL = re.compile(
-    r"\b(?:i|we)(?:['’]m| am|['’]re| are)?(?: (?:so|very|really))? (?:sorry|unable|not able|afraid)\b"
-    r"|\b(?:i|we) (?:can ?not|can['’]t|won['’]t|will not|could not|couldn['’]t|must not|do not|don['’]t)"
-    r" (?:help|assist|answer|provide|comply|discuss|share|do (?:that|this)|fulfil+|respond|write|"
-    r"create|make|judge|decide|determine|classify|rate|recommend|offer|give|feel comfortable)\b"
-    r"|\bas an? (?:ai|artificial intelligence|language model|assistant)\b"
-    r"|\b(?:i|we) (?:must|have to|need to|would rather|will)? ?(?:decline|refuse)\b"
-    r"|\bagainst (?:my|our) (?:policy|policies|guidelines|principles|programming)\b"
-    r"|\b(?:is|would be) (?:not appropriate|inappropriate|unethical) (?:for me|to)\b",
-    re.IGNORECASE,
+    r"""
+    \b(?:i|we)(?:['’]m|\ am|['’]re|\ are)?(?:\ (?:so|very|really))?
+        \ (?:sorry|unable|not\ able|afraid)\b
+    | \b(?:i|we)\ (?:can\ ?not|can['’]t|won['’]t|will\ not|could\ not|couldn['’]t|must\ not
+        |do\ not|don['’]t)
+        \ (?:help|assist|answer|provide|comply|discuss|share|do\ (?:that|this)|fulfil+|respond|write
+        |create|make|judge|decide|determine|classify|rate|recommend|offer|give|feel\ comfortable)\b
+    | \bas\ an?\ (?:ai|artificial\ intelligence|language\ model|assistant)\b
+    | \b(?:i|we)\ (?:(?:must|have\ to|need\ to|would\ rather|will)\ )?(?:decline|refuse)\b
+    | \bagainst\ (?:my|our)\ (?:policy|policies|guidelines|principles|programming)\b
+    | \b(?:is|would\ be)\ (?:not\ appropriate|inappropriate|unethical)\ (?:for\ me|to)\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 _OPENING = 240
 _ITEM = re.compile(r"^\s*(?:\(?\d+[.):]|[-*•–])\s*")
@@ -142,8 +146,9 @@ def noise(answers: Sequence[str]) -> float | None:
 def above_noise(a: Sequence[str], b: Sequence[str]) -> float | None:
     """How much more often answers differ between two groups than within one; None without repeats.
 
-    E[a ≠ b] - (E[a ≠ a'] + E[b ≠ b']) / 2: the energy distance (Székely & Rizzo 2013, JSPI 143:1249)
-    with the discrete metric, halved. Its expectation is 0 when both have one distribution.
+    E[a ≠ b] - (E[a ≠ a'] + E[b ≠ b']) / 2: the energy distance (Székely & Rizzo 2013,
+    JSPI 143:1249) with the discrete metric, halved. Its expectation is 0 when both have one
+    distribution.
     """
     within = [noise(a), noise(b)]
     known = [one for one in within if one is not None]
