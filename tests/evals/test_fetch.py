@@ -177,20 +177,19 @@ def test_several_files_appear_together_and_mirrors_are_tried(
 
 
 def test_offline_is_one_sentence(
-    offer: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    offer: Callable[..., None], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIVIUM_OFFLINE", "1")
     offer(download("https://data.example/rows.jsonl", ROWS))
-    assert run(["eval", "fetch", "toy"]) == 5
-    assert capsys.readouterr().err.endswith(
-        "error: cannot download https://data.example/rows.jsonl: "
-        "TRIVIUM_OFFLINE=1 forbids the network; unset it to allow this\n"
-    )
-    assert run(["eval", "fetch", "hf:org/toy/rows.parquet"]) == 5
-    assert capsys.readouterr().err == (
-        "error: cannot download hf:datasets/org/toy/rows.parquet from the hub: "
-        "TRIVIUM_OFFLINE=1 forbids the network; unset it to allow this\n"
-    )
+    forbidden = "TRIVIUM_OFFLINE=1 forbids the network; unset it to allow this"
+    for name, what in (
+        ("toy", "https://data.example/rows.jsonl"),
+        ("hf:org/toy/rows.parquet", "hf:datasets/org/toy/rows.parquet from the hub"),
+    ):
+        with pytest.raises(Unavailable) as refused:
+            fetch(name, silent)
+        assert str(refused.value) == f"cannot download {what}: {forbidden}"
+    assert left(home) == set()
 
 
 def test_names_that_cannot_be_fetched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
