@@ -7,7 +7,7 @@ from trivium.evals.optimize.base import Candidate, Outcome, Part, Progress
 
 Ask = Callable[[Candidate, Sequence[int]], Sequence[Outcome]]
 Price = Callable[[Candidate, Sequence[int]], int]
-FINALISTS = 4
+FINALISTS = 3
 """Candidates that go to the validation part."""
 
 
