@@ -203,7 +203,9 @@ def test_names_that_cannot_be_fetched(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(["eval", "fetch", "nothing"]) == 2
     assert "there is no suite nothing" in capsys.readouterr().err
     assert run(["eval", "fetch", "hf:toy"]) == 2
-    assert '"hf:toy" is not of the form hf:org/repo/file' in capsys.readouterr().err
+    assert (
+        '"hf:toy" is not of the form hf:org/repo/file.parquet[@revision]' in capsys.readouterr().err
+    )
 
 
 def test_the_list_shows_size_and_licence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -173,7 +173,7 @@ def _from_hub(name: str, on_progress: "OnProgress") -> Path:
 def _hub_place(name: str) -> Path:
     from trivium.models import hub, store
 
-    _, file, _ = hub.parse(name)
+    _, file, _ = hub.parse(name, "file.parquet")
     return folder() / "hub" / store.folder_name(name) / PurePosixPath(file).name
 
 

@@ -19,15 +19,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 
 
-def parse(source: str) -> tuple[str, str, str | None]:
+def parse(source: str, sample: str = "file.gguf") -> tuple[str, str, str | None]:
     """`hf:org/repo/file[@revision]` as (repository, file, revision).
 
     Raises:
-        UsageError: when it has another form.
+        UsageError: when it has another form; `sample` is how a file may be called.
     """
     found = _REFERENCE.fullmatch(source)
     if found is None:
-        raise UsageError(f'"{source}" is not of the form hf:org/repo/file[@revision]')
+        raise UsageError(f'"{source}" is not of the form hf:org/repo/{sample}[@revision]')
     return found["repo"], found["file"], found["revision"]
 
 
