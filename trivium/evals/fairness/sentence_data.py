@@ -207,7 +207,7 @@ def _table(
                     raise UsageError(f"{file}, line {table.line_num} is not as long as the header")
                 yield table.line_num, row
         except csv.Error as error:
-            raise UsageError(f"{file}, line {table.line_num} is not CSV: {error}") from error
+            raise UsageError(f"{file}, line {table.reader.line_num} is not CSV: {error}") from error
 
 
 def _is_lines(file: Path) -> bool:
