@@ -46,7 +46,12 @@ def from_hub(source: str, work: Path, label: str, on_progress: OnProgress) -> Fe
     require_online(f"download {source} from the hub")
     import httpx
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
 
     try:
         metadata = get_hf_file_metadata(hf_hub_url(repo, file, repo_type=kind, revision=revision))
@@ -66,7 +71,7 @@ def from_hub(source: str, work: Path, label: str, on_progress: OnProgress) -> Fe
     except HfHubHTTPError as error:
         page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{repo}"
         raise _refused(source, repo, page, error) from error
-    except httpx.TransportError as error:
+    except (httpx.TransportError, OfflineModeIsEnabled) as error:
         raise _unreachable(source, error) from error
     etag = (metadata.etag or "").lower()
     return Fetched(
