@@ -9,6 +9,7 @@ from trivium.cli import console
 from trivium.errors import TriviumError
 
 if TYPE_CHECKING:
+    from trivium.evals.plan import Plan
     from trivium.evals.runner import Progress, Watch
     from trivium.evals.store import Run, Runs
     from trivium.evals.suite import Suite
@@ -30,13 +31,28 @@ def carry_out(
     `models` stand in for the suite's own; without either it is the model of the settings.
     """
     from trivium.config import load_settings
+    from trivium.evals.plan import make_plan
+
+    named = models or suite.models or [load_settings().model]
+    plan = make_plan(suite, named, data=data, limit=limit)
+    return carry_out_plan(runs, plan, custom=custom, retry_failed=retry_failed, cached=cached)
+
+
+def carry_out_plan(
+    runs: "Runs",
+    plan: "Plan",
+    *,
+    custom: Mapping[str, Callable[..., Any]] | None = None,
+    retry_failed: bool = False,
+    cached: bool = True,
+) -> str:
+    """Run `plan`, or go on with it, and return the run's id."""
+    from trivium.config import load_settings
     from trivium.engines.load import load_engine
     from trivium.evals.cache import Cache
-    from trivium.evals.plan import make_plan
     from trivium.evals.runner import run
 
     settings = load_settings()
-    plan = make_plan(suite, models or suite.models or [settings.model], data=data, limit=limit)
     with Cache(enabled=cached) as cache:
         try:
             with _progress() as watch:

@@ -112,7 +112,7 @@ def text_columns(prompt: Prompt, row: Row, chosen: Sequence[str]) -> list[str]:
     return found
 
 
-def read_rows(file: Path, key: str | None, target: str | None, limit: int | None) -> list[Row]:
+def read_rows(file: Path, key: str | None, limit: int | None) -> list[Row]:
     """The rows of a user's file.
 
     Raises:
@@ -120,7 +120,7 @@ def read_rows(file: Path, key: str | None, target: str | None, limit: int | None
     """
     if not file.expanduser().is_file():
         raise UsageError(f"there is no file {file} with rows")
-    data = Data(file=str(file.expanduser().absolute()), id=key, target=target, limit=limit)
+    data = Data(file=str(file.expanduser().absolute()), id=key, target=None, limit=limit)
     rows = load_rows(data, Path())
     for row in rows:
         taken = next((name for name in row.inputs if name.startswith(MARK)), None)

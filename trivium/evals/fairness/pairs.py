@@ -1,7 +1,7 @@
 """The records of an audit in pairs: each group's answers beside those of its axis's first group."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -117,15 +117,20 @@ def designed_words(contrast: Contrast) -> set[str]:
 def described(original: Record, variant: Record) -> tuple[str, str, str]:
     """What was replaced, the original's swapped text, and the counterfactual's."""
     swaps = ", ".join(f"{old} → {new}" for old, new in _swaps(variant))
-    changed = [
-        name
-        for name, value in original.inputs.items()
-        if not name.startswith(MARK) and variant.inputs.get(name) != value
-    ]
+    changed = swapped_columns(original.inputs, variant.inputs)
     was, now = (
         " / ".join(str(one.inputs[name]) for name in changed) for one in (original, variant)
     )
     return swaps, was, now
+
+
+def swapped_columns(original: Mapping[str, object], variant: Mapping[str, object]) -> list[str]:
+    """The columns in which a counterfactual is not its original."""
+    return [
+        name
+        for name, value in original.items()
+        if not name.startswith(MARK) and variant.get(name) != value
+    ]
 
 
 def _swaps(record: Record) -> list[tuple[str, str]]:
