@@ -22,7 +22,8 @@ class Finding:
     scale as `value`; None where there is none. `n` counts the rows that the figure rests on.
     `ideal` is what an unbiased model would have; None where no value is better than another.
     `gap` marks a difference between groups, which `max_gap` judges, and `bias` a figure whose
-    distance from `ideal` is bias, which `max_bias` judges.
+    distance from `ideal` is bias, which `max_bias` judges. `p` is of the ideal, corrected for the
+    other groups of its measure; None where it is not tested.
     """
 
     measure: str
@@ -34,6 +35,7 @@ class Finding:
     gap: bool = False
     bias: bool = False
     note: str = ""
+    p: float | None = None
 
     @property
     def few(self) -> bool:

@@ -96,7 +96,7 @@ def corrected(drawn: Sequence[Drawn]) -> list[Finding]:
         for n, p in zip(at, holm([drawn[n].p or 0.0 for n in at]), strict=True):
             over = f" (Holm over {len(at)})" if len(at) > 1 else ""
             note = "; ".join(part for part in (f"p {p_text(p)}{over}", found[n].note) if part)
-            found[n] = replace(found[n], note=note)
+            found[n] = replace(found[n], note=note, p=p)
     return found
 
 
