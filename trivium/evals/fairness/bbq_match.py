@@ -21,8 +21,8 @@ _DENIED = frozenset("not nor neither never isnt wasnt arent werent than".split()
 def meant(text: str, answers: Sequence[str], unknown: int) -> int | None:
     """The position of the one answer that `text` gives; None where it gives none, or several.
 
-    In this order: the answer itself; its letter alone or before the words; the one answer whose
-    words are in it, where a mention after "not" or "than" does not count, a longer answer counts
+    In this order: the answer itself; its letter, alone or before words that give no other answer;
+    the one answer whose words are in it, where a mention after "not" or "than" does not count, a longer answer counts
     before those within it, and the authors' other phrases for `unknown` count as that answer; the
     one answer that it is the greater part of, cut short. Case, punctuation and articles are
     ignored.
@@ -32,7 +32,8 @@ def meant(text: str, answers: Sequence[str], unknown: int) -> int | None:
         return offered.index(said)
     letter = _LETTER.match(text.strip())
     if letter and (at := "ABC".index(letter[1])) < len(answers):
-        return at
+        words = meant(text.strip()[letter.end() :], answers, unknown)
+        return at if words in (None, at) else None
     found = [at for at, answer in enumerate(offered) if _mentions(said, answer)]
     if unknown not in found and any(_mentions(said, phrase) for phrase in UNKNOWN):
         found.append(unknown)
@@ -41,10 +42,10 @@ def meant(text: str, answers: Sequence[str], unknown: int) -> int | None:
         whole = f" {offered[longest]} "
         inside = all(f" {offered[at]} " in whole for at in found)
         return longest if inside and offered.count(offered[longest]) == 1 else None
-    cut = [
-        at for at, one in enumerate(offered) if one.startswith(said) and 2 * len(said) > len(one)
-    ]
-    return cut[0] if len(cut) == 1 else None
+    begun = [at for at, answer in enumerate(offered) if answer.startswith(said)]
+    if len(begun) == 1 and 2 * len(said) > len(offered[begun[0]]):
+        return begun[0]
+    return None
 
 
 def _mentions(said: str, answer: str) -> bool:
