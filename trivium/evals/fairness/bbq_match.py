@@ -22,18 +22,20 @@ def meant(text: str, answers: Sequence[str], unknown: int) -> int | None:
     """The position of the one answer that `text` gives; None where it gives none, or several.
 
     In this order: the answer itself; its letter, alone or before words that give no other answer;
-    the one answer whose words are in it, where a mention after "not" or "than" does not count, a longer answer counts
-    before those within it, and the authors' other phrases for `unknown` count as that answer; the
-    one answer that it is the greater part of, cut short. Case, punctuation and articles are
+    the one answer whose words are in it; the one answer that it is the greater part of, cut short.
+    A mention after "not" or "than" is none, a longer answer counts before those within it, and the
+    authors' other phrases for `unknown` give that answer. Case, punctuation and articles are
     ignored.
     """
-    said, offered = normalise(text), [normalise(answer) for answer in answers]
-    if offered.count(said) == 1:
-        return offered.index(said)
+    if text in answers:
+        return answers.index(text)
     letter = _LETTER.match(text.strip())
     if letter and (at := "ABC".index(letter[1])) < len(answers):
         words = meant(text.strip()[letter.end() :], answers, unknown)
         return at if words in (None, at) else None
+    said, offered = normalise(text), [normalise(answer) for answer in answers]
+    if offered.count(said) == 1:
+        return offered.index(said)
     found = [at for at, answer in enumerate(offered) if _mentions(said, answer)]
     if unknown not in found and any(_mentions(said, phrase) for phrase in UNKNOWN):
         found.append(unknown)

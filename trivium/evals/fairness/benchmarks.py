@@ -20,6 +20,9 @@ BENCHMARKS: dict[str, str] = {
     "stereoset": "stereoset",
     "winogender": "winogender",
     "winobias": "winobias",
+    "open_generation": "open_generation",
+    "open_generation_chat": "open_generation",
+    "bold": "open_generation",
 }
 """Suite name -> module of this package."""
 

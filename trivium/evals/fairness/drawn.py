@@ -12,6 +12,8 @@ from trivium.evals.intervals import estimate
 from trivium.evals.paired import holm, paired
 
 SURE = 0.05
+TESTABLE = 6
+"""Fewer pairs cannot differ surely at 5 %, and would only cost the others in Holm's correction."""
 
 Reader = Callable[[Record], float | None]
 
@@ -80,7 +82,8 @@ def difference(
     if only_points():
         return Drawn(plain)
     tested = paired(first, second)
-    return Drawn(replace(plain, interval=tested.effect), family, tested.p)
+    p = tested.p if len(pairs) >= TESTABLE else None
+    return Drawn(replace(plain, interval=tested.effect), family, p)
 
 
 def _mean(answers: Repeats, read: Reader) -> float | None:

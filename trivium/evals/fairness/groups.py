@@ -6,7 +6,7 @@ between one positive label and the rest. Figures agree with fairlearn's `MetricF
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -182,6 +182,15 @@ def _gaps(decisions: Decisions) -> list[Finding]:
             ),
             _gap(decisions, "accuracy gap", lambda d: difference(right(d)), 0.0),
         ]
+        every = np.arange(number.size)
+        without = np.isnan(true(every)) | np.isnan(false(every))
+        if without.any():
+            names = ", ".join(np.array(decisions.names)[without])
+            note = f"one class alone in {names}, which is left out of that rate"
+            found = [
+                replace(one, note=one.note or note) if "odds" in one.measure else one
+                for one in found
+            ]
     return found
 
 

@@ -51,10 +51,14 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Permuted:
-    """What was observed, and the share of relabellings that reach it."""
+    """What was observed, the share of relabellings that reach it, and what they come to on average.
+
+    A distance of two samples is above 0 even where nothing differs; `chance` says by how much.
+    """
 
     value: float
     p: float
+    chance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +216,17 @@ def permuted(
         raise UsageError("a permutation test needs rows in the group and rows outside of it")
     unit, block = _exchangeable(here, rows, clusters)
     observed = [float(one[0]) for one in statistics(here[None, :])]
-    counts = np.zeros(len(observed))
+    if only_points():
+        return [Permuted(value, 1.0, float("nan")) for value in observed]
+    counts, sums = np.zeros(len(observed)), np.zeros(len(observed))
     for labels in _relabelled(here, unit, block, permutations, seed):
         for at, found in enumerate(statistics(labels)):
             # sums in another order differ by rounding, which is no difference
             counts[at] += (found >= observed[at] - 1e-9 * max(abs(observed[at]), 1e-3)).sum()
+            sums[at] += found.sum()
     return [
-        Permuted(value, float((1 + count) / (1 + permutations)))
-        for value, count in zip(observed, counts, strict=True)
+        Permuted(value, float((1 + count) / (1 + permutations)), float(total / permutations))
+        for value, count, total in zip(observed, counts, sums, strict=True)
     ]
 
 
