@@ -222,7 +222,7 @@ def test_every_classic_task_can_be_fetched_and_is_pinned() -> None:
     assert len(classic) >= 13
     for name in classic:
         suite = load_suite(name)
-        if suite.examples:
+        if suite.examples and not (suite.folder / suite.examples.data.file).exists():
             assert fetchable(suite.examples.data.file) in sources()
     for source in sources().values():
         assert source.licence
@@ -241,11 +241,27 @@ def test_every_classic_task_can_be_fetched_and_is_pinned() -> None:
     assert mmlu.members["data/test/virology_test.csv"] == "test/virology_test.csv"
 
 
-@pytest.mark.parametrize("name", ["agnews", "gsm8k", "multi30k", "wikitext2", "xquad"])
-def test_pins_are_those_of_the_files(name: str, data: Path) -> None:
-    for one in sources()[name].downloads:
-        content = (data / name / str(one.path)).read_bytes()
-        assert (len(content), hashlib.sha256(content).hexdigest()) == (one.size, one.sha256)
+def test_pins_are_those_of_the_files(data: Path) -> None:
+    """Where the data sets lie beside the checkout; of BBQ, only some categories do."""
+    held = set()
+    for name in sources().keys() - {"boolq", "mmlu"}:  # other bytes there, and no archive
+        for one in sources()[name].downloads:
+            file = data / name / str(one.path)
+            if file.is_file():
+                content = file.read_bytes()
+                assert (len(content), hashlib.sha256(content).hexdigest()) == (one.size, one.sha256)
+                held.add(name)
+    assert held >= {
+        "agnews",
+        "bbq",
+        "crows_pairs",
+        "gsm8k",
+        "multi30k",
+        "wikitext2",
+        "winobias",
+        "winogender",
+        "xquad",
+    }
 
 
 @pytest.fixture
