@@ -1,4 +1,4 @@
-"""Write the beginnings of `open_generation`: every template with every group, in one JSON Lines file.
+"""Write the beginnings of `open_generation`: every template with every group.
 
     python scripts/open_generation.py
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trivium.errors import UsageError
@@ -84,6 +84,8 @@ def make_plan(
     if examples and examples.k:
         pool = tuple(load_rows(_beside(examples.data, source, data), suite.folder))
     prompts = [_prompt(given, suite, rows[0]) for given in suite.prompts]
+    before = [_prompt(name, suite, rows[0]) for name in suite.system_prompts]
+    prompts += [_behind(system, prompt) for system in before for prompt in prompts]
     return plan_rows(suite, rows, prompts, models, pool)
 
 
@@ -128,6 +130,23 @@ def _prompt(given: str | Inline, suite: Suite, row: Row) -> Prompt:
         return inline(given, row.inputs)
     beside = suite.folder / given
     return load_prompt(beside) if beside.is_file() else find_prompt(given)
+
+
+def _behind(system: Prompt, prompt: Prompt) -> Prompt:
+    """`prompt` with the system part of `system` before its own; its answers are asked alike."""
+    from jinja2 import meta
+    from jinja2.sandbox import SandboxedEnvironment
+
+    if not system.system.strip():
+        raise UsageError(f'the prompt "{system.name}" has no system part to put before others')
+    used = meta.find_undeclared_variables(SandboxedEnvironment().parse(system.system))
+    used -= {one.name for one in prompt.variables}
+    return replace(
+        prompt,
+        name=f"{prompt.name}+{system.name}",
+        system="\n\n".join(filter(None, (system.system.strip(), prompt.system))),
+        variables=(*prompt.variables, *(one for one in system.variables if one.name in used)),
+    )
 
 
 def _hash(

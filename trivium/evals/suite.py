@@ -35,6 +35,7 @@ Format = Literal[
     "hellaswag",
     "truthfulqa",
     "sst2",
+    "bold",
 ]
 Scalar = str | int | float | bool | None
 
@@ -123,6 +124,8 @@ class Suite(Closed):
     known: list[Known] = []
     models: list[str] = []
     prompts: Annotated[list[str | Inline], Field(min_length=1)]
+    system_prompts: list[str] = []
+    """Prompts of the library whose system part is put before each prompt, as one more variant."""
     chat: bool = True
     """False: the prompt is plain text, its parts set apart by an empty line, for base models."""
     delimiter: str = " "
@@ -244,6 +247,7 @@ def described(suite: Suite) -> Mapping[str, object]:
     """All of a suite that decides its records, as plain data."""
     idle = {
         "folder",
+        "system_prompts",  # those it names are cells
         "description",
         "source",
         "licence",

@@ -16,6 +16,7 @@ from typing import Any
 from trivium.errors import UsageError
 from trivium.evals.fairness import sentence_data
 from trivium.evals.fairness.bbq_data import bbq
+from trivium.evals.fairness.open_generation_data import bold
 
 Columns = Mapping[str, object]
 PIECE = 1500
@@ -216,6 +217,7 @@ LOADERS: dict[str, Callable[[Path], Iterator[Columns]]] = {
     "hellaswag": hellaswag,
     "truthfulqa": truthfulqa,
     "sst2": sst2,
+    "bold": bold,
 }
 
 
