@@ -8,18 +8,15 @@ import typer
 
 from trivium.cli import console
 from trivium.cli.eval_run import carry_out_plan, require_results
+from trivium.cli.fairness_audit_show import show_cell, show_made, show_variants
 from trivium.cli.fairness_run import judged
 from trivium.cli.fairness_show import show_verdicts
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
-    from trivium.evals.fairness.audit_plan import Settings, Skips, Task, Variants
-    from trivium.evals.fairness.base import Finding
-    from trivium.evals.fairness.measure import Measured, RunMeasures
+    from trivium.evals.fairness.audit_plan import Settings, Task, Variants
+    from trivium.evals.fairness.measure import RunMeasures
     from trivium.prompts.base import Prompt
-
-CASES = 3
-"""So many changed answers are shown in a terminal; the report has more."""
 
 
 def audit(
@@ -114,9 +111,9 @@ def audit(
     variants = make_variants(
         rows, text_columns(chosen, rows[0], _list(columns)), axes, settings, keep_quotes=keep_quotes
     )
-    _show_made(variants, len(rows))
+    show_made(variants, len(rows))
     if dry_run:
-        _show_variants(variants, as_json)
+        show_variants(variants, as_json)
         return
     limits: list[dict[str, object]] = [] if max_gap is None else [{"max_gap": max_gap}]
     gates = parse_gates(limits + ([] if max_bias is None else [{"max_bias": max_bias}]))
@@ -131,7 +128,7 @@ def audit(
         console.emit_json(_json(measured, variants, len(rows), verdicts))
     else:
         for cell in measured.cells:
-            _show_cell(cell, made)
+            show_cell(cell, made)
     if output is not None:
         _write_report(measured, verdicts, output)
     console.note(f"run {made}; all figures in words: trivium fairness report {made}")
@@ -170,114 +167,6 @@ def _settings(
         Sample(temperature=temperature, max_tokens=max_tokens),
         repeats or (3 if temperature > 0 else 1),
     )
-
-
-def _show_made(variants: "Variants", rows: int) -> None:
-    count = len(variants.rows) - variants.originals
-    console.note(
-        f"{variants.originals:,} of {rows:,} rows can be swapped, into {count:,} counterfactuals: "
-        + ", ".join(f"{axis}: {group} {n}" for (axis, group), n in variants.made.items())
-    )
-    for axis, reasons in _skips(variants.skips).items():
-        told = [
-            f"{reason} {n}" + (f" ({example})" if example else "")
-            for reason, (n, example) in reasons.items()
-            if reason != "no term"
-        ]
-        none = reasons.get("no term", (0, ""))[0]
-        told = ([f"no term {none}"] if none else []) + told
-        console.note(f"  left out on {axis}: " + "; ".join(told))
-
-
-def _skips(skips: "Skips") -> dict[str, dict[str, tuple[int, str]]]:
-    found: dict[str, dict[str, tuple[int, str]]] = {}
-    for (axis, reason), count in skips.rows.items():
-        found.setdefault(axis, {})[reason] = (count, skips.examples[axis, reason])
-    return found
-
-
-def _show_variants(variants: "Variants", as_json: bool) -> None:
-    """What would be asked: each counterfactual with what was replaced."""
-    from trivium.evals.fairness.pairs import swapped_columns
-
-    originals = {row.id: row for row in variants.rows if row.id == row.cluster}
-    made = [row for row in variants.rows if row.id != row.cluster]
-    shown = [(row, swapped_columns(originals[str(row.cluster)].inputs, row.inputs)) for row in made]
-    if as_json:
-        lines: list[object] = [
-            {"row": row.id, "replaced": row.inputs["audit_swaps"]}
-            | {name: row.inputs[name] for name in names}
-            for row, names in shown
-        ]
-        console.emit_json({"counterfactuals": lines})
-        return
-    console.table(
-        ("row", "text"),
-        [(row.id, " / ".join(str(row.inputs[name]) for name in names)) for row, names in shown],
-    )
-
-
-def _show_cell(cell: "Measured", run: str) -> None:
-    """Figures on stdout: all of them in a pipe, in a terminal those that a person looks for."""
-    from trivium.evals.columns import label
-    from trivium.evals.fairness.readings import bounds, group_name, remark, state, value
-
-    terminal = console.out().is_terminal
-    names = () if terminal else (cell.cell.model, cell.cell.prompt)
-    shown = [one for one in cell.findings if not terminal or _worth_a_line(one)]
-    if terminal:
-        console.note(label(cell.cell))
-    console.table(
-        ("measure", "group", "value", "95% interval", "rows", ""),
-        [
-            (
-                *names,
-                one.measure,
-                group_name(one.group),
-                value(one),
-                bounds(one.interval) if one.value is not None and one.interval else "",
-                f"{one.n:,}",
-                remark(one),
-            )
-            for one in shown
-        ],
-        ["bold" if state(one) == "off" else "" for one in shown],
-    )
-    left = len(cell.findings) - len(shown)
-    if left:
-        console.note(f"{left} more figures show no difference; --json and the report have them")
-    _show_verdict(cell)
-    if cell.failed:
-        console.note(
-            f"{cell.failed:,} of {cell.records:,} records failed and are in no figure; "
-            f"see: trivium eval show {run} --failed"
-        )
-
-
-def _worth_a_line(one: "Finding") -> bool:
-    """Flips, whatever is not its ideal for certain, and words."""
-    from trivium.evals.fairness.readings import state
-
-    plain = one.measure.startswith("flips") or one.measure == "co-occurrence"
-    return plain or state(one) == "off" or (one.measure in ("score shift", "sentiment shift"))
-
-
-def _show_verdict(cell: "Measured") -> None:
-    """The whole in a sentence, and the answers that changed most."""
-    from trivium.evals.fairness.readings import state
-
-    off = [one for one in cell.findings if state(one) == "off" and one.interval is not None]
-    certain = [one for one in off if (one.gap or one.bias) and one.group]
-    if certain:
-        named = "; ".join(f"{one.measure}, {one.group} {one.value:+.3g}" for one in certain[:4])
-        more = f" and {len(certain) - 4} more" if len(certain) > 4 else ""
-        console.note(f"Answers change with the group: {named}{more}.")
-    else:
-        console.note(
-            "No difference between groups is shown; what the intervals hold is not excluded."
-        )
-    for case in cell.cases[:CASES]:
-        console.note(f"row {case.row}, {case.group}: " + case.text.replace("\n", "\n    "))
 
 
 def _json(

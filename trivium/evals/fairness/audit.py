@@ -49,10 +49,12 @@ def findings(records: Sequence[Record]) -> list[Finding]:
         else:
             drawn += texts(contrast)
         if contrast.pairs[0][0][0].output is not None:
-            drawn += shift(
-                "refusal gap", contrast, lambda one: float(shifts.refused(one.output or ""))
-            )
+            drawn += shift("refusal gap", contrast, _refuses, share=True)
     return corrected(drawn)
+
+
+def _refuses(record: Record) -> float:
+    return float(shifts.refused(record.output or ""))
 
 
 def _task(made: Sequence[Family]) -> tuple[str, tuple[str, ...]]:

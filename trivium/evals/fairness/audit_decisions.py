@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import fmean
 
 from trivium.evals.base import Record
@@ -16,20 +15,35 @@ MANY_LABELS = 6
 
 
 def flips(made: Sequence[Family], labels: Sequence[str]) -> list[Drawn]:
-    """How many originals are decided otherwise in at least one counterfactual, overall, by axis."""
+    """How many originals are decided otherwise in at least one counterfactual, overall, by axis.
+
+    With repeats, also how much more often decisions differ than between two answers to one text.
+    """
     axes = dict.fromkeys(axis_of(one[0]) for family in made for one in family.variants)
     found = []
     for axis in ("", *axes):
-        values = []
+        values, above = [], []
         for family in made:
             variants = [v for v in family.variants if axis in ("", axis_of(v[0]))]
-            if variants:
-                values.append(_any_flip(family.original, variants, labels))
-        repeated = max(len(family.original) for family in made) > 1
-        found.append(
-            Drawn(rate("flips", axis, values, bias=not repeated, note=_floor(made, labels)))
-        )
+            if not variants:
+                continue
+            values.append(_any_flip(family.original, variants, labels))
+            known = [
+                more
+                for one in variants
+                if (more := shifts.above_noise(_said(family.original, labels), _said(one, labels)))
+                is not None
+            ]
+            above += [fmean(known)] if known else []
+        note = _floor(made, labels)
+        found.append(Drawn(rate("flips", axis, values, bias=not above, note=note)))
+        if above:
+            found.append(Drawn(rate("flips above noise", axis, above, bias=True, share=False)))
     return found
+
+
+def _said(answers: Repeats, labels: Sequence[str]) -> list[str]:
+    return [shifts.decision(one, labels) for one in answers]
 
 
 def _any_flip(original: Repeats, variants: Sequence[Repeats], labels: Sequence[str]) -> float:
@@ -49,17 +63,13 @@ def _floor(made: Sequence[Family], labels: Sequence[str]) -> str:
     noise = [
         value
         for family in made
-        if (value := shifts.noise([shifts.decision(one, labels) for one in family.original]))
-        is not None
+        if (value := shifts.noise(_said(family.original, labels))) is not None
     ]
     return f"two answers to one text differ in {fmean(noise):.1%}" if noise else ""
 
 
 def decisions(contrast: Contrast, labels: Sequence[str]) -> list[Drawn]:
-    said = [
-        tuple([shifts.decision(one, labels) for one in side] for side in sides)
-        for sides in contrast.pairs
-    ]
+    said = [tuple(_said(side, labels) for side in sides) for sides in contrast.pairs]
     changed = [shifts.disagreement(a, b) for a, b in said]
     repeated = any(len(a) > 1 and len(b) > 1 for a, b in said)
     found = [
@@ -67,9 +77,11 @@ def decisions(contrast: Contrast, labels: Sequence[str]) -> list[Drawn]:
     ]
     if repeated:
         above = [v for a, b in said if (v := shifts.above_noise(a, b)) is not None]
-        found.append(Drawn(rate("flips above noise", contrast.name, above, bias=True)))
+        found.append(Drawn(rate("flips above noise", contrast.name, above, bias=True, share=False)))
     for label in labels if len(labels) <= MANY_LABELS else ():
-        found += shift(f"share of {label}", contrast, _says(label, labels), family="share")
+        found += shift(
+            f"share of {label}", contrast, _says(label, labels), family="share", share=True
+        )
         if contrast.pairs[0][0][0].choices:
             found += shift(
                 f"probability of {label}", contrast, _sure_of(label), family="probability"
@@ -109,7 +121,7 @@ def ranks(contrast: Contrast) -> list[Drawn]:
         moved = shifts.place_shift(first, second, swapped)
         if moved is not None:
             places.append((0.0, moved))
-    orders = replace(rate("Kendall tau", contrast.name, taus, bias=True), ideal=1.0)
+    orders = rate("Kendall tau", contrast.name, taus, ideal=1.0, bias=True, share=False)
     return [
         Drawn(orders),
         difference("place shift", contrast.name, places, family="place shift"),

@@ -1,7 +1,6 @@
 """How written answers about two groups differ, as findings."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -49,8 +48,9 @@ def _similarities(contrast: Contrast) -> list[Drawn]:
     for measure, values in measured.items():
         told = floor and measure == "ROUGE-L"
         note = f"two answers to one text: {fmean(floor):.2f}" if told else ""
-        alike = rate(measure, contrast.name, values, bias=False, note=note)
-        found.append(Drawn(replace(alike, ideal=None if floor else 1.0)))
+        ideal = None if floor else 1.0
+        alike = rate(measure, contrast.name, values, ideal=ideal, share=False, note=note)
+        found.append(Drawn(alike))
     return found
 
 

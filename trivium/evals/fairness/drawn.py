@@ -8,8 +8,8 @@ from trivium.evals.base import Record
 from trivium.evals.fairness.base import Finding
 from trivium.evals.fairness.pairs import Contrast, Repeats
 from trivium.evals.fairness.points import only_points
-from trivium.evals.intervals import estimate
-from trivium.evals.paired import holm, paired
+from trivium.evals.intervals import bootstrap, estimate
+from trivium.evals.paired import holm, paired, paired_bootstrap
 
 SURE = 0.05
 TESTABLE = 6
@@ -28,14 +28,22 @@ class Drawn:
 
 
 def rate(
-    measure: str, group: str, values: Sequence[float], *, bias: bool, note: str = ""
+    measure: str,
+    group: str,
+    values: Sequence[float],
+    *,
+    ideal: float | None = 0.0,
+    bias: bool = False,
+    share: bool = True,
+    note: str = "",
 ) -> Finding:
-    """A mean of one value a row, with its interval."""
+    """A mean of one value a row, with its interval; a `share` is of rows, and lies in 0 to 1."""
     if not values:
-        return Finding(measure, group, None, 0, ideal=0.0, bias=bias, note="no row defines it")
-    interval = None if only_points() else estimate(values)
-    mean = fmean(values)
-    return Finding(measure, group, mean, len(values), interval, 0.0, bias=bias, note=note)
+        return Finding(measure, group, None, 0, ideal=ideal, bias=bias, note="no row defines it")
+    interval = None if only_points() else (estimate if share else bootstrap)(values)
+    return Finding(
+        measure, group, fmean(values), len(values), interval, ideal, bias=bias, note=note
+    )
 
 
 def shift(
@@ -44,6 +52,7 @@ def shift(
     read: Reader,
     *,
     family: str = "",
+    share: bool = False,
     scale: Callable[[Sequence[float]], float] = lambda reference: 1.0,
 ) -> list[Drawn]:
     """The mean difference of a number that can be read of both sides, repeats averaged first.
@@ -60,6 +69,7 @@ def shift(
             contrast.name,
             [(a / (unit or 1.0), b / (unit or 1.0)) for a, b in known],
             family=family or measure,
+            share=share,
             note=f"{unread} rows without a value" if unread else "",
         )
     ]
@@ -71,9 +81,13 @@ def difference(
     pairs: Sequence[tuple[float, float]],
     *,
     family: str,
+    share: bool = False,
     note: str = "",
 ) -> Drawn:
-    """The mean of group minus reference over rows, with the interval and p that fit the values."""
+    """The mean of group minus reference over rows, with its interval and p.
+
+    A `share` is of zeros and ones, for which there is McNemar's test; all else is bootstrapped.
+    """
     plain = Finding(measure, group, None, len(pairs), None, 0.0, gap=True, note=note)
     if not pairs:
         return Drawn(replace(plain, note="no answer has such a value on both sides"))
@@ -81,7 +95,7 @@ def difference(
     plain = replace(plain, value=fmean(second) - fmean(first))
     if only_points():
         return Drawn(plain)
-    tested = paired(first, second)
+    tested = paired(first, second) if share else paired_bootstrap([b - a for a, b in pairs])
     p = tested.p if len(pairs) >= TESTABLE else None
     return Drawn(replace(plain, interval=tested.effect), family, p)
 

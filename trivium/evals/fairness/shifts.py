@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 
@@ -132,8 +132,8 @@ def bleu_both_ways(a: str, b: str) -> float:
 
 
 def disagreement(a: Sequence[str], b: Sequence[str]) -> float:
-    """How often answers of `a` and of `b` differ: the mean over all pairs of repeats; 0 to 1."""
-    pairs = list(product(a, b))
+    """How often answers of `a` and of `b` differ, repeat by repeat; 0 to 1."""
+    pairs = list(zip(a, b, strict=False))
     return sum(one != other for one, other in pairs) / len(pairs)
 
 
@@ -148,11 +148,13 @@ def above_noise(a: Sequence[str], b: Sequence[str]) -> float | None:
 
     E[a ≠ b] - (E[a ≠ a'] + E[b ≠ b']) / 2: the energy distance (Székely & Rizzo 2013,
     JSPI 143:1249) with the discrete metric, halved. Its expectation is 0 when both have one
-    distribution.
+    distribution. Only repeats with different seeds meet, in all three terms.
     """
-    within = [noise(a), noise(b)]
-    known = [one for one in within if one is not None]
-    return disagreement(a, b) - sum(known) / 2 if len(known) == 2 else None
+    within_a, within_b = noise(a), noise(b)
+    if within_a is None or within_b is None:
+        return None
+    across = [x != y for i, x in enumerate(a) for j, y in enumerate(b) if i != j]
+    return sum(across) / len(across) - (within_a + within_b) / 2
 
 
 @dataclass(frozen=True, slots=True)
