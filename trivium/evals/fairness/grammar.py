@@ -84,6 +84,8 @@ _WORD = r"[^\W_]+(?:['’-][^\W_]+)*"
 _NEXT = re.compile(rf"\s+({_WORD})")
 _LAST = re.compile(rf"({_WORD})\s+$")
 _ARTICLE = re.compile(r"(?<![\w'’-])(an?)(\s+[\"'“(]?)$", re.IGNORECASE)
+_ONE_OF = re.compile(r"\b(?:an?|another|any|no|some|that|this)\s+\w+\s+of\s+$", re.IGNORECASE)
+"""Before "his": "a friend of his came" and "a photo of his dog" look alike."""
 _END = re.compile(r"[.!?;:\n]")
 _AND = re.compile(rf"\b(?:and|or|but|then)\s+(?:\w+ly\s+|then\s+|also\s+)?({_WORD})")
 
@@ -143,6 +145,8 @@ def role(text: str, start: int, end: int, roles: list[int]) -> int:
     ends = not following or following in FUNCTION
     if roles == [DETERMINER, POSSESSIVE]:
         quoted = re.match(r"\s+[\"“(]", text[end:])
+        if not ends and _ONE_OF.search(text, 0, start):
+            raise Unsure(f"{text[start:end]} {following}")
         return POSSESSIVE if ends and not quoted else DETERMINER
     if re.match(r"\s+[\"“(]", text[end:]):
         raise Unsure(text[start : end + 8].strip())

@@ -179,13 +179,6 @@ def _source(hits: Sequence[_Hit], axis: Axis, texts: Mapping[str, str]) -> str:
     """
     if not hits:
         raise _Refused("no term")
-    groups = set(axis.groups)
-    for hit in hits:
-        groups &= hit.terms.keys()
-    if not groups:
-        raise _Refused("terms of several groups", ", ".join(dict.fromkeys(h.word for h in hits)))
-    if len(groups) > 1:
-        raise _Refused("a term of more than one group", hits[0].word)
     for text in texts.values():
         for phrases, reason in (
             (axis.unclear, "a term that may mean something else"),
@@ -197,6 +190,13 @@ def _source(hits: Sequence[_Hit], axis: Axis, texts: Mapping[str, str]) -> str:
                     raise _Refused(reason, phrase)
         if name := _unclear_name(text, axis):
             raise _Refused("a word that may be a name", name)
+    groups = set(axis.groups)
+    for hit in hits:
+        groups &= hit.terms.keys()
+    if not groups:
+        raise _Refused("terms of several groups", ", ".join(dict.fromkeys(h.word for h in hits)))
+    if len(groups) > 1:
+        raise _Refused("a term of more than one group", hits[0].word)
     return groups.pop()
 
 
