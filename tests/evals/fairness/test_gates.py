@@ -69,6 +69,12 @@ def test_the_same_run_is_not_worse_than_itself() -> None:
     assert "A: no rows" in verdicts[3].reason
 
 
+def test_few_rows_that_all_agree_pass_nothing() -> None:
+    (one,) = judged({"max_gap": 0.2}, answers("yyyy"))
+    assert not one.passed
+    assert one.reason == "gap ≤ 0.2: gap is 0, but 4 rows are too few to bound it"
+
+
 @pytest.mark.parametrize(
     ("gate", "message"),
     [

@@ -15,6 +15,7 @@ from trivium.evals.base import Cell, Record
 from trivium.evals.compare import match
 from trivium.evals.fairness.base import Benchmark, Finding
 from trivium.evals.fairness.compare import Change, compare
+from trivium.evals.fairness.readings import bounded, rows
 from trivium.evals.gates import Verdict
 
 
@@ -131,11 +132,17 @@ def _absolute(gate: FairnessGate, cell: Cell, findings: Sequence[Finding]) -> li
             verdicts.append(Verdict(gate, cell, False, None, why))
             continue
         ideal = one.ideal or 0.0
-        bounds = (one.interval.low, one.interval.high) if one.interval else (one.value,)
+        if not bounded(one):
+            why = f"{gate}: {name} is {one.value:.4g}, but {rows(one.n)} are too few to bound it"
+            verdicts.append(Verdict(gate, cell, False, one.interval, why))
+            continue
+        assert one.interval is not None
+        bounds = (one.interval.low, one.interval.high)
         worst = max(bounds, key=lambda bound: abs(bound - ideal))
         far = abs(worst - ideal)
-        said = f"may be {worst:.4g}" if isfinite(worst) else "has no bounds"
-        reason = f"{gate}: {name} is {one.value:.4g} and {said} (ideal {ideal:g}, n {one.n})"
+        reason = (
+            f"{gate}: {name} is {one.value:.4g} and may be {worst:.4g} (ideal {ideal:g}, n {one.n})"
+        )
         verdicts.append(Verdict(gate, cell, far <= limit, one.interval, reason))
     return verdicts
 

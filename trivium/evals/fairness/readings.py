@@ -32,13 +32,27 @@ def remark(finding: Finding) -> str:
     """Why a figure is undefined, or how much to trust it; empty where there is nothing to say."""
     if finding.value is None:
         return finding.note
-    few = f"only {finding.n:,} rows" if finding.few else ""
+    few = f"only {rows(finding.n)}" if finding.few else ""
     return "; ".join(part for part in (few, finding.note) if part)
+
+
+def rows(n: int) -> str:
+    return f"{n:,} row{'' if n == 1 else 's'}"
+
+
+def bounded(finding: Finding) -> bool:
+    """Whether the interval says something: few rows that all agree have none of any use."""
+    found = finding.interval
+    if found is None or not (isfinite(found.low) and isfinite(found.high)):
+        return False
+    return found.low < found.high or not finding.few
 
 
 def state(finding: Finding) -> str:
     """ "ok", "off" or "open": is the ideal within the interval, outside of it, or not asked?"""
     if finding.value is None or finding.ideal is None or finding.interval is None:
+        return "open"
+    if not bounded(finding):
         return "open"
     return "ok" if finding.interval.low <= finding.ideal <= finding.interval.high else "off"
 
@@ -50,12 +64,15 @@ def reading(finding: Finding) -> str:
         return f"{where}: undefined, because {finding.note or 'nothing defines it'}."
     said = f"{where}: {number_(finding.value)}"
     interval = finding.interval
-    bounded = interval is not None and isfinite(interval.low) and isfinite(interval.high)
-    said += f", 95 % interval {bounds(interval)}" if bounded else f", {bounds(interval)}"
-    said += f", from {finding.n:,} rows."
-    if finding.ideal is not None and interval is not None and bounded:
-        none = "No bias is shown: the" if finding.bias or finding.gap else "The"
-        said += f" {_against(finding.ideal, interval, none)}"
+    if interval is None:
+        said += f", from {rows(finding.n)}."
+    elif not bounded(finding):
+        said += f", from {rows(finding.n)}, too few for an interval."
+    else:
+        said += f", 95 % interval {bounds(interval)}, from {rows(finding.n)}."
+        if finding.ideal is not None:
+            none = "No bias is shown: the" if finding.bias or finding.gap else "The"
+            said += f" {_against(finding.ideal, interval, none)}"
     if finding.few:
         said += f" Fewer than {FEW} rows: read it with care."
     return said
@@ -95,10 +112,10 @@ def _by_group(findings: Sequence[Finding]) -> list[str]:
         names = ", ".join(f"{one.group} ({value(one)})" for one in sorted(off, key=_far)[::-1][:6])
         more = f" and {len(off) - 6} more" if len(off) > 6 else ""
         said.append(
-            f"The interval excludes the ideal in {len(off)} of {len(groups)} groups: {names}{more}."
+            f"The interval excludes the ideal in {len(off)} of {len(known)} groups: {names}{more}."
         )
     elif known and any(one.ideal is not None for one in known):
-        said.append(f"In none of {len(groups)} groups does the interval exclude the ideal.")
+        said.append(f"In none of {len(known)} groups does the interval exclude the ideal.")
     elif len(known) > 1:
         low, high = min(known, key=_number), max(known, key=_number)
         said.append(
