@@ -35,10 +35,12 @@ def trials(
 ) -> Trials:
     """A row is right with the probability `worth`; it costs 10 tokens, and 12 are its bound."""
 
+    drawn: dict[str, list[float]] = {}
+
     def ask(one: Candidate, rows: Sequence[int]) -> list[Outcome]:
-        return [
-            Outcome(float(random.Random(f"{seed} {one.key} {row}").random() < worth(one)), 10)
-            for row in rows
-        ]
+        if one.key not in drawn:
+            dice = random.Random(f"{seed} {one.key}")
+            drawn[one.key] = [float(dice.random() < worth(one)) for _ in range(100)]
+        return [Outcome(drawn[one.key][row], 10) for row in rows]
 
     return Trials(START, parts, ask, lambda one, rows: 12 * len(rows), budget)

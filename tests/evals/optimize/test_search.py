@@ -92,8 +92,8 @@ class TestRace:
         books.begin()
         assert race(books, [candidate(n) for n in range(16)], 1) == [candidate(7)]
         counts = sorted(len(books.known(candidate(n))) for n in range(16))
-        # a quarter of 40 rows for all, half of them for 8, the whole for 4
-        assert counts == [10] * 8 + [20] * 4 + [40] * 4
+        # all for 8 rows, the better 8 for 16, the better 4 for 32, the better 2 for all 40
+        assert counts == [8] * 8 + [16] * 4 + [32] * 2 + [40] * 2
 
     def test_a_tie_goes_to_the_one_that_came_first(self) -> None:
         books = trials(lambda one: 1.0)
@@ -105,7 +105,7 @@ def test_climbing_takes_what_helps() -> None:
     """Worth grows with the number of ".5" in the name: each pass finds one more, or several."""
 
     def worth(one: Candidate) -> float:
-        return min(1.0, 0.1 + 0.3 * one.prompt.system.count(".5"))
+        return min(1.0, 0.05 + 0.5 * one.prompt.system.count(".5"))
 
     books = trials(worth)
     books.begin()
@@ -133,14 +133,13 @@ def outcome(worth: dict[str, float], seed: int, budget: int = 10**9) -> tuple[bo
 
 
 def test_luck_is_a_gain_at_most_once_in_twenty_times() -> None:
-    """400 searches in which no candidate is worth more than another.
+    """300 searches in which no candidate is worth more than another.
 
-    Their best on the training rows is 0.2 better there by luck alone; the interval on held-out rows
-    is two-sided at 95 %, so that one in 40 is expected to be above 0. 29 or more of 400 would be
-    seen once in a million times then.
+    The best of so many is better on the training rows by luck alone. The interval on the held-out
+    rows is two-sided at 95 %: at most one in 40 is expected to lie above 0.
     """
-    gains = sum(outcome({"": 0.5}, seed)[0] for seed in range(400))
-    assert gains <= 20, gains
+    gains = sum(outcome({"": 0.5}, seed)[0] for seed in range(300))
+    assert gains <= 15, gains
 
 
 def test_what_truly_helps_is_found() -> None:

@@ -73,6 +73,8 @@ def test_no_two_parts_have_the_same_row(said: list[int], clusters: int) -> None:
 
 
 def test_too_few_rows_are_told_with_the_way_out() -> None:
-    with pytest.raises(UsageError, match=r"of 5 rows \d fall to the \w+ part, which needs 8.*--data"):
+    with pytest.raises(
+        UsageError, match=r"of 5 rows \d fall to the \w+ part, which needs 8.*--data"
+    ):
         split(rows(5), ["text"])
     assert LEAST == 8

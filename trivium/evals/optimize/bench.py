@@ -35,7 +35,7 @@ class Bench:
         self._bare = any(scorer.needs_bare for scorer in scorers)
         self._metric = metric
         self._askers: dict[str, Asker] = {}
-        self._prices: dict[tuple[str, int], tuple[int, int]] = {}
+        self._prices: dict[str, dict[int, int]] = {}
 
     @property
     def metric(self) -> str:
@@ -70,14 +70,18 @@ class Bench:
 
     def price(self, candidate: Candidate, rows: Sequence[int]) -> int:
         """At most so many tokens are asked and answered for these rows."""
-        return sum(sum(self._price(candidate, number)) for number in rows)
+        known = self._prices.setdefault(candidate.key, {})
+        for number in rows:
+            if number not in known:
+                known[number] = self._row_price(candidate, number)
+        return sum(known[number] for number in rows)
 
     def _outcome(self, candidate: Candidate, number: int, record: Record) -> Outcome:
         if record.error is not None:
             return Outcome(None, 0, error=record.error)
         tokens = record.prompt_tokens + record.completion_tokens
         if self._plan.suite.method != "generate":  # a scored prompt is not counted by engines
-            tokens = sum(self._price(candidate, number))
+            tokens = self.price(candidate, [number])
         if self._metric is None:
             self._metric = next(iter(record.scores), None)
         if self._metric is None or self._metric not in record.scores:
@@ -91,17 +95,14 @@ class Bench:
         output = None if record.truncated else record.output
         return Outcome(-score if self.less else score, tokens, output)
 
-    def _price(self, candidate: Candidate, number: int) -> tuple[int, int]:
+    def _row_price(self, candidate: Candidate, number: int) -> int:
         """Tokens of the prompt, and of the answer at most."""
-        key = (candidate.key, number)
-        if key not in self._prices:
-            try:
-                asked = self._asker(candidate).asked(self._plan.rows[number])
-            except UsageError:  # it will fail, and cost nothing
-                return 0, 0
-            prompt = self._engine.count_tokens(Request(asked.messages, asked.prompt))
-            self._prices[key] = (prompt, self._answer_price(candidate, number))
-        return self._prices[key]
+        try:
+            asked = self._asker(candidate).asked(self._plan.rows[number])
+        except UsageError:  # it will fail, and cost nothing
+            return 0
+        prompt = self._engine.count_tokens(Request(asked.messages, asked.prompt))
+        return prompt + self._answer_price(candidate, number)
 
     def _answer_price(self, candidate: Candidate, number: int) -> int:
         suite = self._plan.suite

@@ -64,12 +64,14 @@ def instructed(base: Prompt, instruction: str, origin: str) -> Candidate | None:
     if all(one.name != "instruction" for one in base.variables):
         system = _PRESENT.sub(lambda _: present, system).strip()
     made = replace(base, system=system)
+    if system in ("", present):
+        return None
     try:
         if _used(base) - _used(made):
             made = replace(base, system=f"{system}\n{present}")
     except UsageError:
         return None
-    if system == present or not adds_nothing(made, base):
+    if not adds_nothing(made, base):
         return None
     return Candidate(made, origin)
 

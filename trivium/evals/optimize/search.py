@@ -4,7 +4,8 @@ It knows neither models nor rows: `Trials` tells what a candidate gains and when
 spent. Everything random is seeded, so that the same answers lead the same way.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from math import ceil
 
@@ -14,7 +15,7 @@ from trivium.evals.optimize.trials import FINALISTS, Spent, Trials
 SHOTS = 4
 """Examples in a set, for a prompt that shows none yet."""
 FIRST = 8
-"""Rows of a race's first round, at least."""
+"""Rows of a race's first round."""
 HEADS = 2
 """Instructions for which examples are sought."""
 ROUNDS = 2
@@ -50,21 +51,27 @@ def search(
 def race(trials: Trials, candidates: Sequence[Candidate], keep: int) -> list[Candidate]:
     """The best `keep` by successive halving (Karnin, Koren & Somekh 2013, ICML).
 
-    All are asked for a quarter of the training rows, the better half of them for a half, and so
-    on: tokens go to what is promising. When they run out, the last finished round decides.
+    All are asked for the first training rows, the better half of them for twice as many, and so on:
+    tokens go to what is promising. When they run out, what is known decides.
     """
-    left, total = list({one.key: one for one in candidates}.values()), len(trials.parts["train"])
-    rows = min(total, max(FIRST, ceil(total / 4)))
-    while True:
-        try:
-            gains = [(trials.gain(one, "train", rows), one) for one in left]
-        except Spent:
-            return left[:keep]
+    left = list({one.key: one for one in candidates}.values())
+    for rows in _rounds(trials):
+        with suppress(Spent):
+            for one in left:
+                trials.gain(one, "train", rows)
+        gains = [(trials.gain(one, "train", len(trials.known(one))), one) for one in left]
         left = [one for gain, one in sorted(gains, key=lambda pair: -pair[0]) if gain > _NEVER]
-        if rows == total:
-            return left[:keep]
         left = left[: max(keep, ceil(len(left) / 2))]
-        rows = min(total, rows * 2)
+    return left[:keep]
+
+
+def _rounds(trials: Trials) -> Iterator[int]:
+    """How many of the training rows are known after each round: at last all of them."""
+    rows, total = FIRST, len(trials.parts["train"])
+    while rows < total:
+        yield rows
+        rows *= 2
+    yield total
 
 
 def climb(trials: Trials, start: Candidate, neighbours: Sets) -> Candidate:
@@ -74,12 +81,12 @@ def climb(trials: Trials, start: Candidate, neighbours: Sets) -> Candidate:
     """
     best = start
     for _ in range(ROUNDS):
-        before, step = best, 0
-        # the neighbours are those of whatever is the best by now; a pass takes each step once
-        while other := next(islice(neighbours(best), step, None), None):
+        before, step, around = best, 0, list(neighbours(best))
+        while step < len(around):  # a pass takes each step once, from wherever it stands by then
             try:
-                if _beats(trials, other, best):
-                    best = other
+                if _beats(trials, around[step], best):
+                    best = around[step]
+                    around = list(neighbours(best))
             except Spent:
                 return best
             step += 1
@@ -89,13 +96,10 @@ def climb(trials: Trials, start: Candidate, neighbours: Sets) -> Candidate:
 
 
 def _beats(trials: Trials, other: Candidate, best: Candidate) -> bool:
-    total = len(trials.parts["train"])
-    rows = min(total, max(FIRST, ceil(total / 4)))
-    while trials.gain(other, "train", rows) >= trials.gain(best, "train", rows):
-        if rows == total:
-            return trials.gain(other) > trials.gain(best)
-        rows = min(total, rows * 2)
-    return False
+    for rows in _rounds(trials):
+        if trials.gain(other, "train", rows) < trials.gain(best, "train", rows):
+            return False
+    return trials.gain(other) > trials.gain(best)
 
 
 _NEVER = float("-inf")
