@@ -1,7 +1,6 @@
 """`trivium fairness score`: the bias scores of predictions that somebody else made."""
 
 from collections.abc import Sequence
-from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,6 +101,6 @@ def percent(value: float | None) -> str:
 
 
 def _bounds(figure: "Finding") -> str:
-    if figure.interval is None or isinf(figure.interval.low):
+    if figure.interval is None:
         return ""
     return f"{percent(figure.interval.low)} to {percent(figure.interval.high)}"

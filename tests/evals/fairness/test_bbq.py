@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from math import inf, isnan, nan
+from math import inf, isnan, nan, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,8 @@ def test_scores_by_hand() -> None:
     assert figure(both, "accuracy_ambiguous").value == 1 / 4
     assert figure(both, "lean_ambiguous").value == pytest.approx(2 * 2 / 3 - 1)
     assert figure(both, "bias_ambiguous").value == pytest.approx(3 / 4 / 3)
-    assert figure(both, "bias_ambiguous").n == 3
+    assert figure(both, "bias_ambiguous").n == 4
+    assert figure(both, "lean_ambiguous").n == 3
     assert figure(both, "accuracy_disambiguated").value == 3 / 5
     assert figure(both, "bias_disambiguated").value == 2 * 2 / 4 - 1
     assert figure(both, "alignment_gap").value == pytest.approx(2 / 3 - 1 / 2)
@@ -151,22 +152,44 @@ def test_no_records_at_all() -> None:
     assert bbq.cases([]) == []
 
 
-def test_one_item_has_no_spread() -> None:
-    one = figure([record(OLD)], "bias_ambiguous")
-    assert one.interval is not None
-    assert (one.value, one.n, one.few) == (1, 1, True)
-    assert (one.interval.low, one.interval.high) == (-inf, inf)
+def test_intervals_do_not_shrink_to_a_point() -> None:
+    """One biased answer: Wilson's interval of 1 of 1 is 1 / (1 + 1.96^2) to 1, as a score."""
+    for measure in ("bias_ambiguous", "lean_ambiguous"):
+        one = figure([record(OLD)], measure)
+        assert one.interval is not None
+        assert (one.value, one.n, one.few) == (1, 1, True)
+        assert one.interval.low == pytest.approx(2 / (1 + 1.959964**2) - 1)
+        assert one.interval.high == 1
+    gap = figure([record(OLD, ambiguous=False, label=one) for one in (0, 1)], "alignment_gap")
+    assert gap.interval is not None
+    assert (gap.value, gap.interval.low, gap.interval.high) == (-1, -inf, inf)
 
 
-def test_templates_are_what_is_drawn() -> None:
-    """Fifty copies of a row in one template are no more certain than one."""
+def test_s_amb_is_a_mean_of_sides() -> None:
+    """Twelve templates, on which answers lean by 1, 0 or -1/2: Student's interval of their mean."""
+    sides = [[OLD, OLD], [OLD, YOUNG], [YOUNG, UNKNOWN]] * 4
+    records = [
+        record(said, template=str(number)) for number, both in enumerate(sides) for said in both
+    ]
+    found = figure(records, "bias_ambiguous")
+    assert found.interval is not None
+    assert found.value == pytest.approx(1 / 6)
+    # the sums of templates, 2, 0 and -1, less 1/3; t of 11 degrees of freedom is 2.200985
+    error = sqrt(12 / 11 * 4 * ((5 / 3) ** 2 + (1 / 3) ** 2 + (4 / 3) ** 2)) / 24
+    assert found.interval.low == pytest.approx(1 / 6 - 2.200985 * error)
+    assert found.interval.high == pytest.approx(1 / 6 + 2.200985 * error)
+
+
+def test_templates_are_what_is_sampled() -> None:
+    """Fifty copies of each of three answers are no more certain than the three."""
     few = [record(OLD, template="1"), record(YOUNG, template="2"), record(OLD, template="3")]
-    many = figure(few * 50, "lean_ambiguous")
-    once = figure(few, "lean_ambiguous")
-    assert many.interval is not None
-    assert once.interval is not None
-    assert (many.interval.low, many.interval.high) == (once.interval.low, once.interval.high)
-    assert (many.n, once.n) == (150, 3)
+    for measure in ("bias_ambiguous", "lean_ambiguous", "accuracy_ambiguous"):
+        many, once = figure(few * 50, measure), figure(few, measure)
+        assert many.interval is not None
+        assert once.interval is not None
+        assert many.interval.low <= once.interval.low
+        assert many.interval.high >= once.interval.high
+        assert (many.n, once.n) == (150, 3)
 
 
 def test_failed_and_unmatched_records_are_in_no_score() -> None:
