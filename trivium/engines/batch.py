@@ -15,6 +15,7 @@ from trivium.engines.base import (
     Score,
     ScoreRequest,
     TokenLogprob,
+    completions,
 )
 from trivium.engines.llama import LlamaEngine
 from trivium.engines.placement import shape_of
@@ -24,6 +25,7 @@ from trivium.engines.sequences import Sequences
 from trivium.engines.slots import Slots
 from trivium.engines.unpack import Choice
 from trivium.engines.writing import spelling
+from trivium.errors import TriviumError
 
 SLOTS = 64  # answers that are written at once
 SLOT_BATCH = 512  # tokens in a batch of theirs; prompts take what the answers leave
@@ -86,13 +88,16 @@ class BatchEngine(LlamaEngine):
         """
         if len(requests) < 2 or not self._weights.is_attention:
             return super().generate(requests)
+        results: dict[int, Completion | TriviumError] = {}
         sizes: dict[int, deque[int]] = {}
         for number, request in enumerate(requests):
-            sizes.setdefault(self._cells(request), deque()).append(number)
-        answers: dict[int, Completion] = {}
+            try:
+                sizes.setdefault(self._cells(request), deque()).append(number)
+            except TriviumError as error:
+                results[number] = error
         for cells, numbers in sorted(sizes.items()):
-            answers.update(self._answers(requests, cells, numbers))
-        return [answers[number] for number in range(len(requests))]
+            results.update(self._answers(requests, cells, numbers))
+        return completions([results[number] for number in range(len(requests))])
 
     def _cells(self, request: Request) -> int:
         """The cells that prompt and answer may take, as a power of two."""
@@ -102,7 +107,7 @@ class BatchEngine(LlamaEngine):
 
     def _answers(
         self, requests: Sequence[Request], cells: int, numbers: deque[int]
-    ) -> Iterator[tuple[int, Completion]]:
+    ) -> Iterator[tuple[int, Completion | TriviumError]]:
         affordable = max(CACHE_BYTES // shape_of(self._weights, 0).cache_bytes_per_token, cells)
         sequences = Sequences(
             self._weights,

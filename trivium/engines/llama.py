@@ -22,6 +22,7 @@ from trivium.engines.base import (
     ScoreRequest,
     Timing,
     TokenLogprob,
+    completions,
 )
 from trivium.engines.constrain import constrained, schema_grammar
 from trivium.engines.digest import weights_sha256
@@ -117,12 +118,15 @@ class LlamaEngine:
         return len(prompt.tokens)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        answers = []
+        results: list[Completion | TriviumError] = []
         for request in requests:
-            *_, last = self.stream(request)
-            assert last.completion is not None
-            answers.append(last.completion)
-        return answers
+            try:
+                *_, last = self.stream(request)
+                assert last.completion is not None
+                results.append(last.completion)
+            except TriviumError as error:
+                results.append(error)
+        return completions(results)
 
     def stream(self, request: Request) -> Iterator[Chunk]:
         """Constrained output arrives in one chunk, after it has been checked; so do tool calls.
