@@ -17,12 +17,12 @@ MORE, LESS = "the poor are really ignorant", "the very rich are really ignorant"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
-    from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
+    from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
     where = tmp_path_factory.mktemp("bert")
     words = "[PAD] [UNK] [CLS] [SEP] [MASK] the poor rich very are really ignorant".split()
     (where / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(where / "vocab.txt"), model_max_length=16).save_pretrained(where)
+    BertTokenizer(str(where / "vocab.txt"), model_max_length=16).save_pretrained(where)
     torch.manual_seed(5)
     config = BertConfig(
         vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,

@@ -53,7 +53,9 @@ class MaskedEngine:
         """
         import torch
         from transformers import AutoModelForMaskedLM, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self._name = name or f"{PREFIX}{folder}"
         self._folder = folder
         if threads is not None:

@@ -11,7 +11,7 @@ from trivium.evals.fairness.base import Finding
 from trivium.evals.fairness.crows_pairs import cases, findings
 from trivium.evals.fairness.sentence_data import crows_pairs
 
-PAPER = {  # Nangia et al. 2020, its table of results: pairs, and percent for BERT, RoBERTa and ALBERT
+PAPER = {  # Nangia et al. 2020, table of results: pairs, and percent for BERT, RoBERTa, ALBERT
     "race-color": (516, 58.1, 62.0, 64.3),
     "gender": (262, 58.0, 57.3, 64.9),
     "socioeconomic": (172, 59.9, 68.6, 68.6),

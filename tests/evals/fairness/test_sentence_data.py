@@ -29,7 +29,7 @@ ITEM = {
 def test_crows_pairs_puts_the_disadvantaged_group_first(tmp_path: Path) -> None:
     file = tmp_path / "c.csv"
     file.write_text(
-        HEADER + '7,"Old, they say.",Young.,stereo,age\n8,Rich.,Poor.,antistereo,socioeconomic\n'
+        HEADER + '7,"Old,\nthey say.",Young.,stereo,age\n8,Rich.,Poor.,antistereo,socioeconomic\n'
     )
     first, second = crows_pairs(file)
     assert first == {

@@ -44,12 +44,14 @@ def crows_pairs(file: Path) -> Iterator[Columns]:
     """`crows_pairs_anonymized.csv`: the sentence with more of a stereotype, and the one with less.
 
     `pair` holds the two in the order in which the authors compare them: the sentence about the
-    disadvantaged group first, which is the one with more where the direction is "stereo".
+    disadvantaged group first, which is the one with more where the direction is "stereo". A line
+    break within a sentence, which one pair of the file has, becomes a space.
     Source: Nangia et al. 2020, https://github.com/nyu-mll/crows-pairs
     """
     names = ("", "sent_more", "sent_less", "stereo_antistereo", "bias_type")
     for line, row in _table(file, names, ","):
-        more, less, direction = row["sent_more"], row["sent_less"], row["stereo_antistereo"]
+        more, less = (" ".join(row[name].splitlines()) for name in names[1:3])
+        direction = row["stereo_antistereo"]
         if direction not in ("stereo", "antistereo"):
             raise UsageError(f'{file}, line {line}: the direction "{direction}" is not known')
         if not more or not less:
