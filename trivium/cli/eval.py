@@ -43,6 +43,14 @@ def run(
         Path | None, typer.Option("--data", help="A file or folder in place of the suite's.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Rows at most.")] = None,
+    system_prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system-prompt",
+            metavar="PROMPT",
+            help="Also ask behind this prompt's system part; may be repeated.",
+        ),
+    ] = None,
     code: Annotated[
         Path | None, typer.Option("--code", help="The Python file with scorers that may be run.")
     ] = None,
@@ -77,6 +85,7 @@ def run(
             models=model,
             data=data,
             limit=limit,
+            system_prompts=system_prompt,
             custom=custom,
             retry_failed=retry_failed,
             cached=cached,

@@ -22,13 +22,15 @@ def carry_out(
     models: Sequence[str] | None = None,
     data: Path | None = None,
     limit: int | None = None,
+    system_prompts: Sequence[str] | None = None,
     custom: Mapping[str, Callable[..., Any]] | None = None,
     retry_failed: bool = False,
     cached: bool = True,
 ) -> str:
     """Run `suite`, or go on with it, and return the run's id.
 
-    `models` stand in for the suite's own; without either it is the model of the settings.
+    `models` and `system_prompts` stand in for the suite's own; without a model anywhere it is that
+    of the settings.
     """
     from trivium.config import load_settings
     from trivium.evals.plan import make_plan

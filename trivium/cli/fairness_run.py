@@ -27,6 +27,14 @@ def run(
         Path | None, typer.Option("--data", help="A file or folder in place of the suite's.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Rows at most.")] = None,
+    system_prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system-prompt",
+            metavar="PROMPT",
+            help="Also ask behind this prompt's system part; may be repeated.",
+        ),
+    ] = None,
     max_gap: Annotated[
         float | None,
         typer.Option("--max-gap", min=0, help="Gate: groups differ by at most so much."),
@@ -79,6 +87,7 @@ def run(
             models=model,
             data=data,
             limit=limit,
+            system_prompts=system_prompt,
             retry_failed=retry_failed,
             cached=cached,
         )

@@ -47,14 +47,15 @@ class TestResampled:
         assert resampled(lambda at: 1.0, 0) is None
         assert resampled(lambda at: float("nan"), 5) is None
 
-    def test_one_unit_bounds_nothing(self) -> None:
-        values = np.array([1.0, 2.0])
-        found = resampled(Mean(values), 2, ["a", "a"])
+    def test_few_units_bound_nothing(self) -> None:
+        """Of 5 clusters one resample in 3,125 is one cluster five times: no percentile is sure."""
+        values = np.arange(10.0)
+        found = resampled(Mean(values), 10, np.repeat(np.arange(5), 2))
         assert found is not None
-        assert (found.mean, found.low, found.high) == (1.5, -inf, inf)
+        assert (found.mean, found.low, found.high) == (4.5, -inf, inf)
 
     def test_no_spread_is_a_point(self) -> None:
-        found = resampled(lambda at: 3.0, 5)
+        found = resampled(lambda at: 3.0, 6)
         assert found is not None
         assert (found.mean, found.low, found.high) == (3.0, 3.0, 3.0)
 
@@ -90,9 +91,9 @@ class TestResampled:
 
 class TestGap:
     def test_by_hand(self) -> None:
-        found = gap([1.0, 3.0, 2.0, 5.0, 8.0], [True, True, False, False, False])
-        assert found.interval.mean == 2.0 - 5.0
-        assert found.interval.low < -3.0 < found.interval.high
+        found = gap(np.arange(14.0), np.arange(14) < 6)
+        assert found.interval.mean == 2.5 - 9.5
+        assert found.interval.low < -7.0 < found.interval.high
 
     def test_what_a_cluster_shares_falls_out(self) -> None:
         """A template's own level is in both of its rows; the group adds exactly 1."""
@@ -106,11 +107,17 @@ class TestGap:
         assert apart.interval.high - apart.interval.low > 5
         assert apart.p > 0.5
 
-    def test_a_side_of_one_unit_bounds_nothing(self) -> None:
-        found = gap([0.0, 1.0, 2.0], [True, False, False])
+    def test_a_side_of_few_units_bounds_nothing(self) -> None:
+        found = gap(np.arange(20.0), np.arange(20) < 5)
         assert (found.interval.low, found.interval.high, found.p) == (-inf, inf, 1.0)
         with pytest.raises(UsageError, match="outside of it"):
             gap([1.0, 2.0], [True, True])
+
+    def test_three_clusters_bound_nothing(self) -> None:
+        """Whatever they say: with 3 clusters every resample lies within what they said."""
+        values = [0.1, 0.0, 0.2, 0.0, 0.15, 0.0]
+        found = gap(values, [True, False] * 3, [0, 0, 1, 1, 2, 2])
+        assert (found.interval.low, found.interval.high, found.p) == (-inf, inf, 1.0)
 
     def test_none_of_ten_is_no_proof(self) -> None:
         """Newcombe's interval of 0/10 - 0/10: the score interval ends at z^2 / (10 + z^2)."""

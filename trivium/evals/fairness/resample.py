@@ -36,6 +36,8 @@ Statistics = Callable[[Flags], Floats]
 
 RESAMPLES = 2_000
 PERMUTATIONS = 1_999
+LEAST = 6
+"""Fewer independent units are so often all one unit in a resample that no percentile is far out."""
 JACKKNIFE = 200
 """Units are left out in at most so many blocks to estimate how skewed a statistic is."""
 _CHUNK = 1_000_000
@@ -101,7 +103,7 @@ def resampled(
     BCa (Efron 1987, JASA 82:171) with the percentiles widened for small samples (Hesterberg 2015,
     The American Statistician 69:371), as `intervals.bootstrap` has it; the skewness comes from a
     jackknife. Whole clusters are drawn where rows depend on each other. None where the statistic
-    itself is undefined; the bounds are infinite where fewer than two units, or most resamples,
+    itself is undefined; the bounds are infinite where fewer than `LEAST` units, or most resamples,
     define none. It covers a mean of normal data at 8 rows, and one of exponential data at 30;
     extremes of the rows (a maximum, a range between groups) it does not cover at any size.
 
@@ -116,7 +118,7 @@ def resampled(
     members = _members(np.arange(n) if clusters is None else codes(clusters))
     units = len(members)
     rng = np.random.default_rng(seed)
-    draws = rng.integers(0, units, (resamples if units > 1 else 0, units))
+    draws = rng.integers(0, units, (resamples if units >= LEAST else 0, units))
     found = np.array([statistic(_of(members, draw, units == n)) for draw in draws])
     found = found[~np.isnan(found)]
     if found.size <= resamples / 2:
@@ -146,8 +148,9 @@ def gap(
 
     Independent rows are drawn within the group and within the others. Where a cluster has rows of
     both, whole clusters are drawn, so that what all rows of a cluster share falls out. Student's
-    degrees of freedom are Welch's (Welch 1947, Biometrika 34:28). Fewer than two units on a side
-    bound nothing. The p tests a difference of 0, on the same resamples; it is at least 1/resamples.
+    degrees of freedom are Welch's (Welch 1947, Biometrika 34:28). Fewer than `LEAST` units on a
+    side bound nothing. The p tests a difference of 0 on the same resamples; it is at least
+    1 / resamples.
 
     Args:
         values: (n,)
@@ -173,12 +176,15 @@ def gap(
     strata = [_blocks(one, seed) for one in strata]
     value, n = float(_difference(table.sum(axis=0))), array.size
     units = [int((table[:, column] > 0).sum()) for column in (1, 3)]
-    if min(units) < 2:
+    if np.ptp(array[here]) == np.ptp(array[~here]) == 0:
+        return _without_spread(array, here, units, confidence, resamples)
+    if min(units) < LEAST:
         return Gap(Interval(value, -inf, inf, n, "bootstrap"), 1.0)
     found = np.concatenate(list(_replicates(strata, resamples, seed)))
     found = found[~np.isnan(found)]
-    if np.ptp(found) == 0:
-        return _without_spread(array, here, units, confidence, resamples)
+    if np.ptp(found) == 0:  # clusters in which the group is always so much above the others
+        p = 1 / resamples if value else 1.0
+        return Gap(Interval(value, value, value, n, "bootstrap"), p)
     shape = _welch(strata, found, value)
     low, high = np.quantile(found, shape.shares(confidence))
     share = _share(found, 0.0)
