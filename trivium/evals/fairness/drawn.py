@@ -91,11 +91,14 @@ def difference(
     plain = Finding(measure, group, None, len(pairs), None, 0.0, gap=True, note=note)
     if not pairs:
         return Drawn(replace(plain, note="no answer has such a value on both sides"))
-    first, second = [a for a, _ in pairs], [b for _, b in pairs]
-    plain = replace(plain, value=fmean(second) - fmean(first))
+    changes = [b - a for a, b in pairs]
+    plain = replace(plain, value=fmean(changes))
     if only_points():
         return Drawn(plain)
-    tested = paired(first, second) if share else paired_bootstrap([b - a for a, b in pairs])
+    if share:
+        tested = paired([a for a, _ in pairs], [b for _, b in pairs])
+    else:
+        tested = paired_bootstrap(changes)
     p = tested.p if len(pairs) >= TESTABLE else None
     return Drawn(replace(plain, interval=tested.effect), family, p)
 
