@@ -35,6 +35,8 @@ def carry_out(
     from trivium.config import load_settings
     from trivium.evals.plan import make_plan
 
+    if system_prompts:
+        suite = suite.model_copy(update={"system_prompts": list(system_prompts)})
     named = models or suite.models or [load_settings().model]
     plan = make_plan(suite, named, data=data, limit=limit)
     return carry_out_plan(runs, plan, custom=custom, retry_failed=retry_failed, cached=cached)
