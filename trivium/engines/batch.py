@@ -6,6 +6,7 @@ on what is decoded beside what; `LlamaEngine` is the one whose answers depend on
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from trivium.engines.base import (
@@ -30,6 +31,7 @@ from trivium.errors import TriviumError
 SLOTS = 64  # answers that are written at once
 SLOT_BATCH = 512  # tokens in a batch of theirs; prompts take what the answers leave
 LEAST_CELLS = 256  # of a slot
+COMMON = 1024  # continuations and tokens whose tokens and spelling are kept: choices come again
 CACHE_BYTES = 1 << 30  # that the slots' keys and values may take; fixed, so that it changes nothing
 
 
@@ -66,19 +68,24 @@ class BatchEngine(LlamaEngine):
         if not self._weights.is_attention:
             return super().score(requests)
         tree = PrefixTree()
-        continuations: dict[int, list[int]] = {}
+        continuations: list[Sequence[int]] = []
+        spell = lru_cache(COMMON)(partial(spelling, self._weights))
+        tokenize = lru_cache(COMMON)(partial(self._weights.tokenize_inside, special=False))
         seen: tuple[tuple[Message, ...], str] | None = None
         prompt: list[int] = []
         for number, request in enumerate(requests):
             if seen != (request.messages, request.prompt):
                 seen = request.messages, request.prompt
                 prompt = self._renderer.scored_prompt(*seen)
-            tokens = self._weights.tokenize_inside(request.continuation, special=False)
+            tokens = tokenize(request.continuation)
             self._fitting(prompt, len(tokens))
             tree.add(number, prompt, tokens)
-            continuations[number] = tokens
+            continuations.append(tokens)
         scored = self._walk(tree, continuations)
-        return [self._score_of(scored[number]) for number in range(len(requests))]
+        return [
+            _score(list(map(spell, tokens)), scored.logprobs(number), scored.greedy(number))
+            for number, tokens in enumerate(continuations)
+        ]
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """All live answers are decoded together; see `slots`.
@@ -125,7 +132,7 @@ class BatchEngine(LlamaEngine):
             self.decoded_tokens += sequences.decoded
             sequences.close()
 
-    def _walk(self, tree: PrefixTree, continuations: dict[int, list[int]]) -> dict[int, Scored]:
+    def _walk(self, tree: PrefixTree, continuations: list[Sequence[int]]) -> Scored:
         sequences = Sequences(
             self._weights,
             cells=tree.longest + BATCH,
@@ -141,12 +148,9 @@ class BatchEngine(LlamaEngine):
             self.decoded_tokens += sequences.decoded
             sequences.close()
 
-    def _score_of(self, scored: Scored) -> Score:
-        tokens = tuple(
-            TokenLogprob(spelling(self._weights, token), float(logprob))
-            for token, logprob in zip(scored.tokens, scored.logprobs, strict=True)
-        )
-        return Score(sum(token.logprob for token in tokens), tokens, scored.greedy)
-
     def _reserve(self) -> None:
         """The KV cache for one conversation waits until one is asked for."""
+
+
+def _score(spelt: Sequence[str], logprobs: Sequence[float], greedy: bool) -> Score:
+    return Score(sum(logprobs), tuple(map(TokenLogprob, spelt, logprobs)), greedy)
