@@ -139,6 +139,9 @@ def test_the_other_axes(name: str, group: str, text: str, swapped: str) -> None:
         ("She is pregnant.", "a word that would not be true of the other group"),
         ("Man City won, and he cheered.", "a term that may mean something else"),
         ("A man-made lake", "a term is part of a compound"),
+        ("He lives on Russell Island.", "a term is part of a proper name"),
+        ("My new Game Boy works very well.", "a term is part of a proper name"),
+        ("We went to St. John for ten days.", "a term is part of a proper name"),
         ("Write to she@home.org.", "a term is in an address"),
     ],
 )

@@ -33,6 +33,13 @@ _NO_NAME_AFTER = frozenset(
     "in on of by since until till last next to from near this every mid early late the at".split()
 )
 
+_OF_PLACES = frozenset(
+    "Island Street Road Avenue Square University College School Institute Hospital County City "
+    "Park Lake River Creek Mountain Bay Beach Bridge Station Airport Award Medal Prize Cup Inc Ltd "
+    "Company Foundation Trophy Hotel Museum Stadium Church".split()
+)
+"""After a first name these make a name of something else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
@@ -124,6 +131,8 @@ def _hits(text: str, axis: Axis, keep_quotes: bool) -> Iterator[_Hit]:
             by_group.setdefault(group, term)
         if re.search(r"\w-$", text[:start]) or re.match(r"-\w", text[end:]):
             raise _Refused("a term is part of a compound", text[max(0, start - 8) : end + 8])
+        if _in_a_name(text, start, end, next(iter(by_group.items()))):
+            raise _Refused("a term is part of a proper name", text[max(0, start - 8) : end + 12])
         if any(low <= start < high for low, high in addresses):
             raise _Refused("a term is in an address", found[0])
         if any(low <= start < high for low, high in quotes):
@@ -134,6 +143,23 @@ def _hits(text: str, axis: Axis, keep_quotes: bool) -> Iterator[_Hit]:
         of = _age_group(int(age[at]), axis)
         if of is not None:
             yield _Hit(age.start(at), age.end(at), age[at], {of: Term({})})
+
+
+def _in_a_name(text: str, start: int, end: int, known: tuple[str, Term]) -> bool:
+    """Whether a term belongs to a proper name: "Russell Island", "our Game Boy", "St. John"."""
+    group, term = known
+    after = re.match(r"\s+([^\W\d_]+)", text[end:])
+    before = re.search(r"([^\W\d_]+)\.?\s+$", text[:start])
+    following, preceding = (one[1] if one else "" for one in (after, before))
+    if term.kind == "name":
+        return following in _OF_PLACES or preceding in ("St", "Saint", "Mount", "Lake", "Port")
+    word, known_form = text[start:end], term.forms.get(group, "")
+    if term.kind == "pronoun" or not (known_form.islower() and word.istitle()):
+        return False
+    headline = sum(len(one) > 3 for one in re.findall(r"\b[a-z]+", text)) < 2
+    begins = re.search(r"(?:^|[.!?:\n][\s\"“]*|[\"“])$", text[:start]) is not None
+    joined = (preceding.istitle() and not begins) or (following.istitle() and not begins)
+    return joined and not headline
 
 
 def _stands(known: tuple[str, Term], text: str, start: int, end: int) -> bool:
