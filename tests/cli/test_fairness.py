@@ -105,7 +105,12 @@ def test_json_is_one_document_with_readings_and_gates(
     [
         (["--max-gap", "0.5"], {}, 6, "gap ≤ 0.5: gap is 1 and may be 1"),
         ([], {"fairness": [{"max_gap": 0.5}]}, 6, "1 of 1 gates failed"),
-        ([], {"fairness": [{"max_bias": 0.2, "measure": "yes", "group": ""}]}, 0, "1 of 1 figures"),
+        (
+            [],
+            {"fairness": [{"max_bias": 0.2, "measure": "yes", "group": ""}]},
+            0,
+            "all 1 gates hold",
+        ),
         ([], {"fairness": [{"max_bais": 0.2}]}, 2, "fairness gate 1, max_bais"),
         (["--not-worse-than", "nothing"], {}, 2, 'there is no run "nothing"'),
         (["--max-gap", "-1"], {}, 2, "-1"),

@@ -10,7 +10,7 @@ from trivium.cli import console
 from trivium.cli.eval_run import carry_out_plan, require_results
 from trivium.cli.fairness_audit_show import show_cell, show_made, show_variants
 from trivium.cli.fairness_run import judged
-from trivium.cli.fairness_show import show_verdicts
+from trivium.cli.fairness_show import require
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ def audit(
     from trivium.evals.fairness.gates import parse_gates
     from trivium.evals.fairness.lists import load_axes
     from trivium.evals.fairness.measure import measure
-    from trivium.evals.gates import require
     from trivium.evals.store import Runs
     from trivium.prompts.files import find_prompt
 
@@ -132,7 +131,6 @@ def audit(
     if output is not None:
         _write_report(measured, verdicts, output)
     console.note(f"run {made}; all figures in words: trivium fairness report {made}")
-    show_verdicts(verdicts)
     require(verdicts)
 
 

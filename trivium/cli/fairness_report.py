@@ -9,7 +9,7 @@ import typer
 from trivium.cli import console
 from trivium.cli.fairness_compare import benchmarks_of, opened
 from trivium.cli.fairness_run import judged, pinned
-from trivium.cli.fairness_show import show, show_comparison, show_verdicts
+from trivium.cli.fairness_show import require, show, show_comparison
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ def report(
     """
     from trivium.evals.fairness.gates import parse_gates
     from trivium.evals.fairness.report.page import page
-    from trivium.evals.gates import require
     from trivium.evals.suite import load_suite
     from trivium.paths import atomic_write
 
@@ -82,7 +81,6 @@ def report(
             show_comparison(found)
     for note in made.notes:
         console.note(note)
-    show_verdicts(made.verdicts)
     require(made.verdicts)
 
 

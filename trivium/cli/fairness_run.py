@@ -7,7 +7,7 @@ import typer
 
 from trivium.cli import console
 from trivium.cli.eval_run import carry_out, require_results
-from trivium.cli.fairness_show import show, show_verdicts
+from trivium.cli.fairness_show import require, show
 
 if TYPE_CHECKING:
     from trivium.evals.fairness.base import Benchmark
@@ -67,7 +67,6 @@ def run(
     from trivium.evals.fairness.card import run_json
     from trivium.evals.fairness.gates import parse_gates
     from trivium.evals.fairness.measure import measure
-    from trivium.evals.gates import require
     from trivium.evals.report.table import verdicts_json
     from trivium.evals.store import Runs
     from trivium.evals.suite import load_suite
@@ -100,7 +99,6 @@ def run(
     else:
         show(measured)
     console.note(f"run {made}: {stored.done:,} of {stored.total:,} rows")
-    show_verdicts(verdicts)
     require(verdicts)
 
 

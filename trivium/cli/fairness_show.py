@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trivium.cli import console
+from trivium.errors import GateFailed
 
 if TYPE_CHECKING:
     from trivium.evals.fairness.base import Finding
@@ -49,22 +50,28 @@ def show(measured: "RunMeasures") -> None:
         console.note(f"limit: {limit}")
 
 
-def show_verdicts(verdicts: "Sequence[Verdict]") -> None:
-    """Each gate that fails, and how many hold."""
+def require(verdicts: "Sequence[Verdict]") -> None:
+    """Say which gates fail and how many hold.
+
+    Raises:
+        GateFailed: when one does not hold.
+    """
     from trivium.evals.columns import label
 
-    for one in verdicts:
-        if not one.passed:
-            console.note(f"gate FAILS: {label(one.cell)}: {one.reason}")
+    lost = [f"{label(one.cell)}: {one.reason}" for one in verdicts if not one.passed]
+    for said in lost[1:]:
+        console.note(f"gate FAILS: {said}")
+    if lost:
+        more = f"; and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise GateFailed(f"{len(lost):,} of {len(verdicts):,} gates failed: {lost[0]}{more}")
     if verdicts:
-        held = sum(one.passed for one in verdicts)
-        console.note(f"{held:,} of {len(verdicts):,} figures hold their gates")
+        console.note(f"all {len(verdicts):,} gates hold")
 
 
 def show_comparison(found: "Comparison") -> None:
     from trivium.evals.columns import label
     from trivium.evals.compare import left_out
-    from trivium.evals.fairness.readings import bounds, group_name
+    from trivium.evals.fairness.readings import bounds, group_name, signed
     from trivium.evals.report.plots import number_
     from trivium.evals.report.terminal import p_value
 
@@ -74,9 +81,9 @@ def show_comparison(found: "Comparison") -> None:
             group_name(one.group),
             "undefined" if one.a is None else number_(one.a),
             "undefined" if one.b is None else number_(one.b),
-            f"{one.difference.mean:+.4g}" if one.difference else "",
+            signed(one.difference) if one.difference else "",
             bounds(one.difference) if one.difference else "",
-            f"{one.distance.mean:+.4g}" if one.distance else "",
+            signed(one.distance) if one.distance else "",
             bounds(one.distance) if one.distance else "",
             f"{one.n:,}",
             p_value(one.p_holm) if one.difference else "",

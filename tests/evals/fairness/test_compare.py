@@ -76,6 +76,30 @@ def test_undefined_figures_are_said_and_not_tested() -> None:
     assert one.note == "A: no rows; B: no rows"
 
 
+def test_a_distance_is_not_sure_of_the_side_that_a_figure_is_on() -> None:
+    # both sides at the ideal of one half, on other rows: either may be the fairer one
+    one = change(compare(BENCHMARK, answers("yn" * 20), answers("yyynyynnnn" * 4)), "yes")
+    assert (one.a, one.b) == (0.5, 0.5)
+    assert one.difference is not None
+    assert one.distance is not None
+    assert one.distance.mean == 0.0
+    assert one.distance.high == -one.distance.low > 0.1
+    # never farther than the difference itself
+    assert one.distance.high <= max(one.difference.high, -one.difference.low)
+
+
+def test_a_distance_over_the_ideal_is_that_of_the_sides() -> None:
+    # from 0.9 above the ideal to 0.4 below: 0.4 off becomes 0.1 off
+    found = compare(BENCHMARK, answers("yyyyyyyyyn" * 20), answers("yynnynynnn" * 20))
+    one = change(found, "yes")
+    assert one.difference is not None
+    assert one.distance is not None
+    assert one.difference.mean == pytest.approx(-0.5)
+    assert one.distance.mean == pytest.approx(-0.3)
+    assert one.distance.low >= -0.7
+    assert one.verdict == "fairer"
+
+
 def test_equal_differences_are_only_as_sure_as_their_signs() -> None:
     interval, p = jackknife(0.5, np.full(10, 0.5), 10)
     assert (interval.low, interval.high) == (0.5, 0.5)

@@ -203,11 +203,41 @@ def _change(key: Key, a: Finding, b: Finding, replicates: NDArray[np.float64]) -
     difference, p = jackknife(b.value - a.value, replicates[1] - replicates[0], n)
     distance = None
     if b.ideal is not None:
-        farther = abs(b.value - b.ideal) - abs(a.value - b.ideal)
-        without = np.abs(replicates[1] - b.ideal) - np.abs(replicates[0] - b.ideal)
-        distance, _ = jackknife(farther, without, n)
+        sides = (a.value - b.ideal, b.value - b.ideal)
+        distance = _distance(sides, replicates - b.ideal, difference)
     note = "" if isfinite(difference.low) else "too few rows for bounds"
     return replace(plain, difference=difference, distance=distance, p=p, note=note)
+
+
+def _distance(sides: tuple[float, float], replicates: Floats, difference: Interval) -> Interval:
+    """The interval of |b| - |a|, where 0 is the ideal.
+
+    Which side of the ideal a figure is on may be open, and an absolute value has no spread to speak
+    of there. So the interval is the union of those of s b - r a over all signs s, r that the
+    intervals of `a` and `b` do not exclude, within the bounds of |b - a|, which it cannot exceed.
+
+    Args:
+        sides: `a` and `b`.
+        replicates: (2, blocks)
+    """
+    n = difference.n
+    alone = [
+        jackknife(side, without, n)[0] for side, without in zip(sides, replicates, strict=True)
+    ]
+    found = [
+        jackknife(s * sides[1] - r * sides[0], s * replicates[1] - r * replicates[0], n)[0]
+        for r in _signs(alone[0])
+        for s in _signs(alone[1])
+    ]
+    most = max(abs(difference.low), abs(difference.high))
+    mean = abs(sides[1]) - abs(sides[0])
+    low = max(min(one.low for one in found), -most)
+    high = min(max(one.high for one in found), most)
+    return Interval(mean, min(low, mean), max(high, mean), n, "jackknife")
+
+
+def _signs(found: Interval) -> list[int]:
+    return [sign for sign, may in ((1, found.high >= 0), (-1, found.low < 0)) if may]
 
 
 def _number(value: float | None) -> float:

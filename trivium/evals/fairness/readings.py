@@ -24,6 +24,11 @@ def bounds(found: Interval | None) -> str:
     return f"{number_(found.low)} to {number_(found.high)}"
 
 
+def signed(found: Interval) -> str:
+    """A difference; what rounding left of a zero is one."""
+    return f"{round(found.mean, 12):+.4g}"
+
+
 def value(finding: Finding) -> str:
     return "undefined" if finding.value is None else number_(finding.value)
 

@@ -63,6 +63,7 @@ def page(
         "value": readings.value,
         "bounds": readings.bounds,
         "remark": readings.remark,
+        "signed": readings.signed,
         "state": readings.state,
         "group": readings.group_name,
         "day": lambda seconds: time.strftime("%Y-%m-%d", time.localtime(seconds)),
