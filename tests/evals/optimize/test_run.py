@@ -7,6 +7,7 @@ import pytest
 
 from tests.evals.optimize.parity import guesses, heeds, learns, plan, search
 from tests.scripted import ScriptedEngine
+from trivium.engines.base import Request, ScoreRequest
 from trivium.errors import ContextOverflow, UsageError
 from trivium.evals.optimize.base import Options
 from trivium.evals.optimize.split import split
@@ -103,11 +104,11 @@ def test_the_same_search_again_asks_nothing_and_ends_the_same(tmp_path: Path) ->
 def test_scored_prompts_count_and_choices_are_examples(tmp_path: Path) -> None:
     """Method choose: the likelier label; right once an example shows "even"."""
 
-    def likely(request: object) -> float:
-        said = " ".join(one.content for one in request.messages)  # type: ignore[attr-defined]
-        number = int(request.messages[-1].content.split()[-1])  # type: ignore[attr-defined]
+    def likely(request: ScoreRequest) -> float:
+        said = " ".join(one.content for one in request.messages)
+        number = int(request.messages[-1].content.split()[-1])
         right = "odd" if number % 2 or " even " not in f" {said} " else "even"
-        return 0.0 if request.continuation == right else -1.0  # type: ignore[attr-defined]
+        return 0.0 if request.continuation == right else -1.0
 
     made = plan(
         tmp_path, method="choose", choices=["odd", "even"], scorers=["choice", "classification"]
@@ -127,13 +128,13 @@ def test_scored_prompts_count_and_choices_are_examples(tmp_path: Path) -> None:
 
 
 def test_less_of_some_metrics_is_better(tmp_path: Path) -> None:
-    def reply(request: object) -> str:
-        few = "alone" in request.messages[0].content  # type: ignore[attr-defined]
+    def reply(request: Request) -> str:
+        few = "alone" in request.messages[0].content
         return "odd" if few else "odd it is"
 
     made = plan(tmp_path, scorers=["tokens"])
     options = Options(metric="completion_tokens", proposals=0, shots=0)
-    result = search(made, ScriptedEngine(default=reply), tmp_path, options)  # type: ignore[arg-type]
+    result = search(made, ScriptedEngine(default=reply), tmp_path, options)
     assert result.best is not None and "alone" in result.best.prompt.system
     assert (result.less, result.before, result.after) == (True, 3.0, 1.0)
     assert result.test is not None and result.test.effect.mean == 2.0
@@ -142,12 +143,12 @@ def test_less_of_some_metrics_is_better(tmp_path: Path) -> None:
 def test_a_candidate_that_does_not_fit_the_context_never_wins(tmp_path: Path) -> None:
     """Examples would help, but a prompt with them is refused on some rows."""
 
-    def reply(request: object) -> str:
-        if len(request.messages) > 2 and request.messages[-1].content.endswith("7"):  # type: ignore[attr-defined]
+    def reply(request: Request) -> str:
+        if len(request.messages) > 2 and request.messages[-1].content.endswith("7"):
             raise ContextOverflow("too long")
-        return learns(request)  # type: ignore[arg-type]
+        return learns(request)
 
-    result = search(plan(tmp_path), ScriptedEngine(default=reply), tmp_path)  # type: ignore[arg-type]
+    result = search(plan(tmp_path), ScriptedEngine(default=reply), tmp_path)
     assert result.best is None
 
 

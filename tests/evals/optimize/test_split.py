@@ -43,7 +43,7 @@ def test_the_seed_decides() -> None:
 def test_clusters_stay_whole() -> None:
     made = rows(300, cluster=3)
     found = split(made, ["text"])
-    where = {}
+    where: dict[str | None, str] = {}
     for part, numbers in found.items():
         for number in numbers:
             assert where.setdefault(made[number].cluster, part) == part

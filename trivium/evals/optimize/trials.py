@@ -18,8 +18,9 @@ class Spent(Exception):
 class Trials:
     """Asks for what is not known yet, as long as the budget covers it.
 
-    Enough is held back at all times for the validation of `FINALISTS` candidates and for the test,
-    at their highest price, so that a search that ends for want of tokens still ends with a test.
+    Enough is held back at all times for the validation of the hopeful candidates, those that gain
+    something so far, and for the test of the dearest of them, so that a search that ends for want
+    of tokens still ends with a test.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Trials:
         self._budget = self._ceiling = budget
         self._known: dict[tuple[str, Part], list[Outcome]] = {}
         self._candidates: dict[str, Candidate] = {}
-        self._dearest: dict[Part, int] = {"validation": 0, "test": 0}
+        self._hopeful: dict[str, Candidate] = {}
         self._best = 0.0
 
     @property
@@ -99,8 +100,11 @@ class Trials:
             return float("-inf")
         total = sum(theirs - ours for ours, theirs in pairs if theirs is not None)
         mean = total / len(self.parts[part])
-        if part == "train":
+        if part == "train" and count == len(self.known(candidate)):
             self._best = max(self._best, mean)
+            self._hopeful.pop(candidate.key, None)
+            if mean > 0:
+                self._hopeful[candidate.key] = candidate
         return mean
 
     def pairs(
@@ -148,20 +152,19 @@ class Trials:
         if over or (candidate is not self.start and self.spent + price > self._ceiling):
             self.exhausted |= over
             raise Spent
-        self._dearest = self._dear(candidate)
-
-    def _dear(self, candidate: Candidate) -> dict[Part, int]:
-        """The highest prices so far, of the parts that are asked last."""
-        return {
-            part: max(dear, self._price(candidate, self.parts[part]))
-            for part, dear in self._dearest.items()
-        }
 
     def _held(self, candidate: Candidate) -> int:
-        """What validation and test may take if `candidate` is among the finalists."""
-        dear = self._dear(candidate)
-        base = sum(self._price(self.start, self.parts[part]) for part in dear)
-        return base + FINALISTS * dear["validation"] + dear["test"]
+        """What validation and test may take if `candidate` is hopeful too."""
+        hopeful = (self._hopeful | {candidate.key: candidate}).values()
+        validations, tests = (
+            sorted((self._price(one, self.parts[part]) for one in hopeful), reverse=True)
+            for part in _LATER
+        )
+        base = sum(self._price(self.start, self.parts[part]) for part in _LATER)
+        return base + sum(validations[:FINALISTS]) + tests[0]
 
     def _report(self) -> None:
         self._watch(Progress(self.stage, self.spent, self.tried, self._best))
+
+
+_LATER: tuple[Part, Part] = ("validation", "test")
