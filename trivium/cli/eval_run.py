@@ -10,7 +10,7 @@ from trivium.errors import TriviumError
 
 if TYPE_CHECKING:
     from trivium.evals.plan import Plan
-    from trivium.evals.runner import Progress, Watch
+    from trivium.evals.runner import Loader, Progress, Watch
     from trivium.evals.store import Run, Runs
     from trivium.evals.suite import Suite
 
@@ -49,8 +49,9 @@ def carry_out_plan(
     custom: Mapping[str, Callable[..., Any]] | None = None,
     retry_failed: bool = False,
     cached: bool = True,
+    load: "Loader | None" = None,
 ) -> str:
-    """Run `plan`, or go on with it, and return the run's id."""
+    """Run `plan`, or go on with it, and return the run's id. `load` gives an engine by name."""
     from trivium.config import load_settings
     from trivium.engines.load import load_engine
     from trivium.evals.cache import Cache
@@ -62,7 +63,7 @@ def carry_out_plan(
             with _progress() as watch:
                 made = run(
                     plan,
-                    lambda name: load_engine(name, settings, batch=True),
+                    load or (lambda name: load_engine(name, settings, batch=True)),
                     runs=runs,
                     cache=cache,
                     custom=custom,
