@@ -237,38 +237,37 @@ def _gaps(measure: str, table: _Table) -> list[Finding]:
     made = []
     for part, groups in _axes(table):
         gaps = [gap(part.values, part.group == at, part.cluster) for at in groups]
-        notes = _p_notes([found.p for found in gaps])
-        for at, found, note in zip(groups, gaps, notes, strict=True):
+        tested = _tested([found.p for found in gaps])
+        for at, found, (p, note) in zip(groups, gaps, tested, strict=True):
             n, name = int((part.group == at).sum()), _name(table.names[at])
             interval = found.interval
             made.append(
-                Finding(f"{measure} gap", name, interval.mean, n, interval, 0.0, True, note=note)
+                Finding(
+                    f"{measure} gap", name, interval.mean, n, interval, 0.0, True, note=note, p=p
+                )
             )
     return made
 
 
 def _distances(metric: str, table: _Table) -> list[Finding]:
-    scale = _scale(metric)
+    """Both distances of every group from all others of its axis, each with Holm's p."""
     made: dict[str, list[Finding]] = {"Wasserstein": [], "Jensen-Shannon": []}
     for part, groups in _axes(table):
         found = [
-            distances(part.values, part.group == at, scale, part.row, part.cluster) for at in groups
+            distances(part.values, part.group == at, _scale(metric), part.row, part.cluster)
+            for at in groups
         ]
-        for name, tests in (
+        for kind, tests in (
             ("Wasserstein", [one.wasserstein for one in found]),
             ("Jensen-Shannon", [one.jensen_shannon for one in found]),
         ):
-            notes = _p_notes([test.p for test in tests])
-            for at, test, note in zip(groups, tests, notes, strict=True):
-                n = np.unique(part.row[part.group == at]).size
-                chance = f"{test.chance:.3f} by chance alone; {note}" if note else ""
-                made[name].append(
-                    Finding(
-                        f"{metric} {name}", _name(table.names[at]), test.value, n, None, 0.0,
-                        note=chance,
-                    )
-                )  # fmt: skip
-    return [one for group in made.values() for one in group]
+            tested = _tested([test.p for test in tests])
+            for at, test, (p, note) in zip(groups, tests, tested, strict=True):
+                n, name = np.unique(part.row[part.group == at]).size, _name(table.names[at])
+                said = f"{test.chance:.3f} by chance alone; {note}" if note else ""
+                one = Finding(f"{metric} {kind}", name, test.value, n, ideal=0.0, note=said, p=p)
+                made[kind].append(one)
+    return [one for kind in made.values() for one in kind]
 
 
 def _axes(table: _Table) -> list[tuple[_Table, list[int]]]:
@@ -282,13 +281,14 @@ def _axes(table: _Table) -> list[tuple[_Table, list[int]]]:
     return found
 
 
-def _p_notes(p: Sequence[float]) -> list[str]:
-    """What a test says of each group, of as many as were tested."""
+def _tested(p: Sequence[float]) -> list[tuple[float | None, str]]:
+    """Of each group the p by Holm over all that were tested, and a note with both."""
     if only_points():
-        return [""] * len(p)
-    many = f", by Holm over {len(p)} groups " if len(p) > 1 else ""
+        return [(None, "")] * len(p)
+    if len(p) == 1:
+        return [(p[0], f"p = {p[0]:.4f}")]
     return [
-        f"p = {one:.4f}" + (f"{many}{adjusted:.4f}" if many else "")
+        (adjusted, f"p = {one:.4f}, by Holm over {len(p)} groups {adjusted:.4f}")
         for one, adjusted in zip(p, holm(p), strict=True)
     ]
 

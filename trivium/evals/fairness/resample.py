@@ -149,8 +149,8 @@ def gap(
     Independent rows are drawn within the group and within the others. Where a cluster has rows of
     both, whole clusters are drawn, so that what all rows of a cluster share falls out. Student's
     degrees of freedom are Welch's (Welch 1947, Biometrika 34:28). Fewer than `LEAST` units on a
-    side bound nothing. The p tests a difference of 0 on the same resamples; it is at least
-    1 / resamples.
+    side bound nothing. The p tests a difference of 0 on the same resamples; where none of them
+    reaches 0 it is that of the last one, which is too large rather than too small.
 
     Args:
         values: (n,)
@@ -189,7 +189,7 @@ def gap(
     low, high = np.quantile(found, shape.shares(confidence))
     share = _share(found, 0.0)
     interval = Interval(value, min(float(low), value), max(float(high), value), n, "bootstrap")
-    return Gap(interval, max(shape.p(share), 1 / resamples))
+    return Gap(interval, shape.p(share))
 
 
 def permuted(
