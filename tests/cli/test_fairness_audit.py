@@ -181,7 +181,7 @@ def test_bad_options_are_told(
         (b"", "has no rows"),
         (b'{"txt": "He."}\n', 'no column "text"'),
         (b'{"text": "He."}\n{"text": 3}\n', "row 2 has 3 in the column"),
-        (b'{"text": "He."}\n{"text": "caf\xe9"}\n', "is not UTF-8"),
+        (b'{"text": "He."}\n{"text": "caf\xe9"}\n', "line 2 is not UTF-8: byte 0xe9"),
         (b'{"text": "He."}\n{"text": \n', "line 2 is not JSON"),
         (b'{"text": "A lamp."}\n', "none of 1 rows has something to swap"),
     ],

@@ -94,9 +94,22 @@ def read(file: Path, form: str | None) -> Iterator[Mapping[str, object]]:
 
             yield from LOADERS[form](file)
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from error
+        raise UsageError(_not_utf8(file, error)) from error
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
+
+
+def _not_utf8(file: Path, error: UnicodeDecodeError) -> str:
+    """Where a file leaves UTF-8: `error` knows the position in a buffer and not the line."""
+    if file.is_file():
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError as found:
+                    byte = f"byte 0x{line[found.start]:02x}"
+                    return f"{file}, line {number} is not UTF-8: {byte}; save all of it as UTF-8"
+    return f"{file} is not UTF-8: {error.reason}"
 
 
 def _jsonl(file: Path) -> Iterator[Mapping[str, object]]:
