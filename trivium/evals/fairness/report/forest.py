@@ -14,9 +14,9 @@ from trivium.evals.intervals import Interval
 from trivium.evals.report.plots import number_, ticks
 
 WIDTH = 820
-NAMES = 210
+NAMES = 200
 """Pixels for the names on the left."""
-FIGURES = 190
+FIGURES = 235
 """Pixels for the figures on the right."""
 LINE = 22
 HEAD, FOOT, GAP = 18, 26, 8
@@ -36,9 +36,12 @@ class Mark:
 
 
 def forest(
-    title: str, rows: Sequence[tuple[str, Sequence[Mark]]], ideal: float | None = None
+    title: str,
+    rows: Sequence[tuple[str, Sequence[Mark]]],
+    ideal: float | None = None,
+    named: str = "ideal",
 ) -> Markup:
-    """A row for each group, in it a line for each mark; the ideal is a dashed line."""
+    """A row for each group, in it a line for each mark; the ideal is a dashed line, `named` above."""
     low, high = _scale([mark for _, marks in rows for mark in marks], ideal)
 
     def x(value: float) -> float:
@@ -58,7 +61,7 @@ def forest(
         parts.append(
             f'<line class="ideal" x1="{x(ideal):.1f}" x2="{x(ideal):.1f}" y1="{HEAD - 4}" '
             f'y2="{bottom}"/><text class="tick" x="{x(ideal):.1f}" y="{HEAD - 7}" '
-            f'text-anchor="middle">ideal</text>'
+            f'text-anchor="middle">{escape(named)}</text>'
         )
     top = HEAD
     for number, (name, marks) in enumerate(rows):

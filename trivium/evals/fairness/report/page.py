@@ -137,7 +137,7 @@ def _changes(name: str, found: Comparison) -> Markup:
         for one in found.changes
         if one.difference is not None and not one.group
     ]
-    return forest(f"{name}: B minus A", rows, 0.0) if rows else Markup()
+    return forest(f"{name}: B minus A", rows, 0.0, "no change") if rows else Markup()
 
 
 def _read(name: str) -> str:
