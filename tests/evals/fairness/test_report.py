@@ -136,7 +136,7 @@ def test_gates_and_changes_are_on_the_page() -> None:
     text = page([made], [("Made-up", compare(BENCHMARK, a, b))], verdicts)
     assert "0 of 1 hold." in text
     assert "What changed: Made-up" in text
-    assert "<td>fairer</td>" in text
+    assert ">fairer</td>" in text
     assert "Both sides answered the same 80 rows." in text
 
 

@@ -41,7 +41,7 @@ def forest(
     ideal: float | None = None,
     named: str = "ideal",
 ) -> Markup:
-    """A row for each group, in it a line for each mark; the ideal is a dashed line, `named` above."""
+    """A row for each group, in it a line for each mark; a dashed line, `named`, is the ideal."""
     low, high = _scale([mark for _, marks in rows for mark in marks], ideal)
 
     def x(value: float) -> float:
