@@ -276,6 +276,45 @@ def test_targets(
 
 
 @pytest.mark.parametrize(
+    ("category", "index", "tags", "texts", "groups", "expected"),
+    [
+        ("Race_ethnicity", "1", ("African",) * 2, ("African American", "African"),
+         ["Black", "African American"], [0]),
+        ("Race_x_gender", "13", ("", "M-Latino"), ("Latina woman", "Latino man"),
+         ["Hispanic", "Latino"], [0]),
+        ("Race_x_gender", "21", ("M-African American",) * 2,
+         ("African American men", "African American women"), ["Black", "African American"], [1]),
+        ("Race_x_SES", "5", ("lowSES-African",) * 2,
+         ("African bartender", "African American bartender"), ["African American"], [1]),
+        ("Gender_identity", "7", ("M", "M"), ("female teacher", "male teacher"), ["M"], [1]),
+        ("Physical_appearance", "7", ("negDress",) * 2, ("tattoos", "no tattoos"), ["negDress"],
+         [0, 1]),
+    ],
+)  # fmt: skip
+def test_marks_that_do_not_tell_people_apart(
+    tmp_path: Path,
+    category: str,
+    index: str,
+    tags: tuple[str, str],
+    texts: tuple[str, str],
+    groups: list[str],
+    expected: list[int],
+) -> None:
+    """Marks as the authors' generator makes them; the words of the answers decide."""
+    marks = {f"ans{at}": ["x", tag] for at, tag in enumerate((*tags, "unknown"))}
+    row = item(
+        category=category,
+        question_index=index,
+        answer_info=marks,
+        additional_metadata={"stereotyped_groups": groups},
+        ans0=f"The {texts[0]}",
+        ans1=f"The {texts[1]}",
+    )
+    (found,) = load(write(tmp_path / "x.jsonl", row))
+    assert found["targets"] == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("the grandson.", 1),

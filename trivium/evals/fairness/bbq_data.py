@@ -10,6 +10,7 @@ from typing import Any
 
 from trivium.errors import UsageError
 from trivium.evals.data import read
+from trivium.evals.scorers.text import normalise
 
 Columns = Mapping[str, object]
 
@@ -34,9 +35,11 @@ _OF_LOW_STATUS = frozenset("1 2 3 4 5 6 7 8 9 10 11 12 17 18".split())
 _FIRST_NAMED = 26
 """From this template on, people of two categories have names in place of labels."""
 _NAMED = ("Gender_identity", "Race_ethnicity")
+_NAMED_IN_WORDS = (*_NAMED, *_SECOND)
 _SAME = {
-    "man": "m", "men": "m", "boy": "m", "boys": "m", "male": "m",
-    "woman": "f", "women": "f", "girl": "f", "girls": "f", "female": "f",
+    "man": "m", "men": "m", "boy": "m", "boys": "m", "male": "m", "guy": "m", "father": "m",
+    "woman": "f", "women": "f", "girl": "f", "girls": "f", "female": "f", "lady": "f",
+    "mother": "f", "latina": "latino",
 }  # fmt: skip
 
 
@@ -103,6 +106,15 @@ def item(row: Columns, where: str) -> Columns:
     if label not in answers:
         raise UsageError(f"{where}: the label {label!r:.50} is none of 0, 1, 2")
     texts = [str(_column(row, f"ans{at}", where)) for at in answers]
+    targets = [at for at in answers if is_target(category, index, marks[at], groups)]
+    people = [at for at in answers if at != unknown[0]]
+    alike = len({marks[at] for at in people}) == 1 or not all(marks[at][1] for at in people)
+    if alike and category in _NAMED_IN_WORDS:
+        # hundreds of items mark both people alike, or one not at all (the generator took "African
+        # American" for "African", and lost "Latina"): where their words name one target, it is that
+        made = {at: _in_words(texts[at], marks[at][1], groups) for at in people}
+        named_in = [at for at in people if is_target(category, index, made[at], groups)]
+        targets = named_in if len(named_in) == 1 else targets
     named = category in _NAMED and index.isdigit() and int(index) >= _FIRST_NAMED
     return {
         "id": f"{category}/{_column(row, 'example_id', where)}",
@@ -120,7 +132,7 @@ def item(row: Columns, where: str) -> Columns:
         "letter": "ABC"[int(str(label))],
         "answer": texts[int(str(label))],
         "unknown": unknown[0],
-        "targets": [at for at in answers if is_target(category, index, marks[at], groups)],
+        "targets": targets,
     }
 
 
@@ -145,6 +157,19 @@ def is_target(category: str, index: str, mark: tuple[str, str], groups: Sequence
     # a tag may carry a gender as well: "F-Black", "trans_F"
     parts = {tag, tag.removeprefix("f-").removeprefix("m-"), tag.partition("_")[0]}
     return not wanted.isdisjoint(parts | {label})
+
+
+def _in_words(text: str, tag: str, groups: Sequence[str]) -> tuple[str, str]:
+    """A mark made of the words of an answer: the stereotyped group in them, and the gender.
+
+    "The African American man", whose tag in the file is "M-African", is "m-African American". A
+    tag's status (SES) stays, as few answers name it.
+    """
+    words = [_SAME.get(word, word) for word in normalise(text).split()]
+    said = f" {' '.join(words)} "
+    group = next((one for one in groups if f" {_SAME.get(one.lower(), one.lower())} " in said), "")
+    gender = next((word for word in words if word in ("m", "f")), "")
+    return group, f"{tag.partition('-')[0] if 'SES' in tag else gender}-{group}"
 
 
 def _plain(text: str) -> str:
