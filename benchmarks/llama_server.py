@@ -40,27 +40,13 @@ from trivium.engines.unpack import choose_form
 BAR = 1.0
 PATIENCE = 120  # seconds for the server to load
 
-_PYTHON_SERVER = """
-import sys, time
-import xllamacpp
-path, port, slots, cells, batch, threads = sys.argv[1], *map(int, sys.argv[2:])
-params = xllamacpp.CommonParams()
-params.model.path, params.port = path, port  # it listens on 127.0.0.1
-params.n_parallel, params.n_ctx, params.n_batch, params.n_ubatch = slots, cells, batch, batch
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-params.n_threads_http = slots + 2
-params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
-server = xllamacpp.Server(params)
-while True:
-    time.sleep(60)
-"""
-
 
 def command(program: str, gguf: Path, port: int, slots: int, cells: int, threads: int) -> list[str]:
     """How `program` is started: a Python with xllamacpp, or a llama-server."""
     if Path(program).name.startswith("python"):
         numbers = [str(one) for one in (port, slots, slots * cells, SLOT_BATCH, threads)]
-        return [program, "-c", _PYTHON_SERVER, str(gguf), *numbers]
+        worker = Path(__file__).parent / "workers" / "llama_server.py"
+        return [program, str(worker), str(gguf), *numbers]
     options = {
         "--model": gguf,
         "--host": "127.0.0.1",
@@ -146,10 +132,11 @@ def main() -> None:
     parser.add_argument("--server", default=os.environ.get("TRIVIUM_LLAMA_SERVER"))
     options = parser.parse_args()
     if not options.server:
-        raise SystemExit(
-            "name a llama-server, or a Python that has xllamacpp: --server or "
+        print(
+            "not run: name a llama-server, or a Python that has xllamacpp, by --server or "
             "TRIVIUM_LLAMA_SERVER; the head of benchmarks/llama_server.py says how to get one"
         )
+        return
 
     from trivium.models import hardware, store
 

@@ -83,8 +83,8 @@ def harness(python: str, gguf: Path, weights: Path | None, threads: int) -> Iter
         print(f"what the harness says is in {log}")
         settings = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TQDM_DISABLE"), "1")
         settings |= dict.fromkeys(THREADS, str(threads)) | {"HF_HOME": str(folder / "hub")}
-        worker = Path(__file__).with_name("lm_eval_worker.py")
-        command = [python, "-P", str(worker), str(gguf), str(weights or folder / "weights")]
+        worker = Path(__file__).parent / "workers" / "harness.py"
+        command = [python, str(worker), str(gguf), str(weights or folder / "weights")]
         with (
             log.open("w") as errors,
             subprocess.Popen(
@@ -186,10 +186,11 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="a folder to keep the unpacked weights in")
     options = parser.parse_args()
     if not options.python:
-        raise SystemExit(
-            "name an interpreter that has lm_eval: --python or TRIVIUM_LM_EVAL_PYTHON; "
-            "the head of benchmarks/lm_eval.py says how to make one"
+        print(
+            "not run: name an interpreter that has lm_eval, by --python or "
+            "TRIVIUM_LM_EVAL_PYTHON; the head of benchmarks/lm_eval.py says how to make one"
         )
+        return
 
     from trivium.models import hardware, store
 

@@ -1,13 +1,11 @@
-"""lm-evaluation-harness's side of `benchmarks.lm_eval`, in an environment of its own.
+"""lm-evaluation-harness's side of `benchmarks.lm_eval`.
 
-    python -P benchmarks/lm_eval_worker.py GGUF FOLDER
+    python benchmarks/workers/harness.py GGUF FOLDER
 
 `FOLDER` takes the weights of `GGUF` as float32 in Hugging Face layout, unless it has them. Then
 each line of stdin is a job, `{"rows": FILE, "batch": N}`, and each line of stdout its result: the
 seconds that `loglikelihood` took, the accuracy, and the log-probabilities of each row's choices.
 `FILE` is JSON Lines of `prompt`, `choices` and `target`, the index of the right one.
-
-`-P` keeps this folder, whose `lm_eval.py` is another one, off Python's path.
 """
 
 import contextlib
