@@ -12,6 +12,7 @@ import typer
 
 from trivium.cli import console
 from trivium.cli.eval_compare import compare
+from trivium.cli.eval_curve import curve
 from trivium.cli.eval_fetch import fetch
 from trivium.cli.eval_report import report
 from trivium.cli.eval_run import carry_out, require_results
@@ -25,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True, help="Run suites of prompts, models and data, and compare them."
 )
 app.command()(compare)
+app.command("curve")(curve)
 app.command()(report)
 app.command()(fetch)
 
@@ -93,6 +95,8 @@ def run(
         summary = show_run(runs, made, as_json)
         require_results(summary.run)
         judge_gates(runs, made, gates, before)
+        if said.fairness:
+            console.note("its fairness gates are judged by: trivium fairness run")
 
 
 @app.command()
