@@ -408,6 +408,11 @@ def test_what_people_of_an_intersectional_item_share(tmp_path: Path) -> None:
         ({"question_polarity": "positive"}, 'the question_polarity "positive" is none of neg, non'),
         ({"context_condition": ""}, 'the context_condition "" is none of ambig, disambig'),
         ({"label": 3}, "row 1: the label 3 is none of 0, 1, 2"),
+        ({"label": True}, "row 1: the label True is none of 0, 1, 2"),
+        (
+            {"additional_metadata": {"stereotyped_groups": "old"}},
+            "row 1: answer_info or additional_metadata is not BBQ's",
+        ),
         ({"answer_info": {}}, "row 1: answer_info or additional_metadata is not BBQ's"),
         ({"additional_metadata": []}, "row 1: answer_info or additional_metadata is not BBQ's"),
     ],

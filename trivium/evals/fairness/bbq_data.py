@@ -95,7 +95,7 @@ def item(row: Columns, where: str) -> Columns:
         info: Any = _column(row, "answer_info", where)
         marks = [(str(info[f"ans{at}"][0]), str(info[f"ans{at}"][1])) for at in answers]
         more: Any = _column(row, "additional_metadata", where)
-        groups = [str(group) for group in more["stereotyped_groups"]]
+        groups = [str(group) for group in _a_list(more["stereotyped_groups"])]
         kind = str(more.get("subcategory"))
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise UsageError(f"{where}: answer_info or additional_metadata is not BBQ's") from error
@@ -103,18 +103,9 @@ def item(row: Columns, where: str) -> Columns:
     if len(unknown) != 1:
         raise UsageError(f"{where}: {len(unknown)} answers are marked unknown; BBQ has one")
     label = _column(row, "label", where)
-    if label not in answers:
+    if not isinstance(label, int) or isinstance(label, bool) or label not in answers:
         raise UsageError(f"{where}: the label {label!r:.50} is none of 0, 1, 2")
     texts = [str(_column(row, f"ans{at}", where)) for at in answers]
-    targets = [at for at in answers if is_target(category, index, marks[at], groups)]
-    people = [at for at in answers if at != unknown[0]]
-    alike = len({marks[at] for at in people}) == 1 or not all(marks[at][1] for at in people)
-    if alike and category in _NAMED_IN_WORDS:
-        # hundreds of items mark both people alike, or one not at all (the generator took "African
-        # American" for "African", and lost "Latina"): where their words name one target, it is that
-        made = {at: _in_words(texts[at], marks[at][1], groups) for at in people}
-        named_in = [at for at in people if is_target(category, index, made[at], groups)]
-        targets = named_in if len(named_in) == 1 else targets
     named = category in _NAMED and index.isdigit() and int(index) >= _FIRST_NAMED
     return {
         "id": f"{category}/{_column(row, 'example_id', where)}",
@@ -129,10 +120,10 @@ def item(row: Columns, where: str) -> Columns:
         "choices": texts,
         **dict(zip("ABC", texts, strict=True)),
         "label": label,
-        "letter": "ABC"[int(str(label))],
-        "answer": texts[int(str(label))],
+        "letter": "ABC"[label],
+        "answer": texts[label],
         "unknown": unknown[0],
-        "targets": targets,
+        "targets": _targets(category, index, marks, texts, groups),
     }
 
 
@@ -159,6 +150,29 @@ def is_target(category: str, index: str, mark: tuple[str, str], groups: Sequence
     return not wanted.isdisjoint(parts | {label})
 
 
+def _targets(
+    category: str,
+    index: str,
+    marks: Sequence[tuple[str, str]],
+    texts: Sequence[str],
+    groups: Sequence[str],
+) -> list[int]:
+    """The positions of an item's targets, by the marks of its answers.
+
+    Hundreds of items about race and gender mark both people alike, or one not at all: the authors'
+    generator took "African American" for "African", and lost "Latina". Where the words of such
+    answers name one target, it is that.
+    """
+    people = [at for at, (_, tag) in enumerate(marks) if tag != "unknown"]
+    alike = len({marks[at] for at in people}) == 1 or not all(marks[at][1] for at in people)
+    if alike and category in _NAMED_IN_WORDS:
+        made = {at: _in_words(texts[at], marks[at][1], groups) for at in people}
+        named = [at for at in people if is_target(category, index, made[at], groups)]
+        if len(named) == 1:
+            return named
+    return [at for at in people if is_target(category, index, marks[at], groups)]
+
+
 def _in_words(text: str, tag: str, groups: Sequence[str]) -> tuple[str, str]:
     """A mark made of the words of an answer: the stereotyped group in them, and the gender.
 
@@ -176,6 +190,12 @@ def _plain(text: str) -> str:
     """Without case, spaces and the braces that a template left; genders by one letter."""
     bare = "".join(text.lower().split()).strip("{}")
     return _SAME.get(bare, bare)
+
+
+def _a_list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
 
 
 def one_of(row: Columns, name: str, known: Sequence[str] | Mapping[str, str], where: str) -> str:
