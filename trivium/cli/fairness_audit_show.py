@@ -130,11 +130,11 @@ def _rank(one: "Finding") -> int:
 
 
 def _signed(one: "Finding") -> str:
-    """A figure with its bounds: "8% (1 to 35)" for shares, "+0.03 (-0.01 to 0.07)" for shifts."""
+    """A figure with its bounds: shares in percent, and shifts with their sign."""
     if one.value is None:
         return "undefined"
     percent = one.measure.startswith(("flips", "share of", "probability of", "refusal", "length"))
-    factor, form = (100, ".0f") if percent else (1, ".2f")
+    factor, form = (100, ".1f") if percent else (1, ".2f")
     sign = "+" if one.gap else ""
     bounds = _bounds(one.interval, factor, form)
     return f"{one.value * factor:{sign}{form}}{'%' if percent else ''}{bounds}"

@@ -25,6 +25,8 @@ PRIOR = 500
 FLIPS = 1_999
 LEAST = 4
 """A word that fewer rows use is not tested."""
+MOST = 2_000
+"""So many words are tested at most, those that the most rows use."""
 
 # Our own: the first words of answers that turn the question down.
 _REFUSAL = re.compile(
@@ -217,7 +219,8 @@ def word_bias(
         (Counter(words(one)), Counter(words(other))) for one, other in zip(a, b, strict=True)
     ]
     rows = Counter(word for one, other in counted for word in one.keys() | other.keys())
-    known = sorted(word for word in rows if rows[word] >= LEAST and word not in set(leave_out))
+    tested = [word for word, n in rows.most_common() if n >= LEAST and word not in leave_out]
+    known = sorted(tested[:MOST])
     if len(known) < 2:
         return []
     first, second = (
