@@ -227,8 +227,10 @@ def _search(law: Law, z: Floats, means: Floats) -> Floats:
         )
         for start in law.starts
     ]
-    best = min(found, key=lambda one: float(one.cost)).x
-    return refit(law, z, means[None], best)[0]  # onto a bound, which scipy only comes near to
+    best = np.asarray(min(found, key=lambda one: float(one.cost)).x)
+    return np.asarray(
+        refit(law, z, means[None], best)[0]
+    )  # onto a bound, which scipy comes near to
 
 
 def refit(law: Law, z: Floats, means: Floats, start: Floats) -> Floats:
