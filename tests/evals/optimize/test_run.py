@@ -156,3 +156,16 @@ def test_a_metric_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
     options = Options(metric="acuracy", proposals=0)
     with pytest.raises(UsageError, match="give no acuracy; they give exact"):
         search(plan(tmp_path), ScriptedEngine(default="odd"), tmp_path, options)
+
+
+def test_no_held_out_row_is_an_example_of_the_suite_s_section_either(tmp_path: Path) -> None:
+    """Its pool is the very file of the rows."""
+    made = plan(tmp_path, examples={"data": {"file": "rows.jsonl"}, "k": 3, "selector": "random"})
+    engine = ScriptedEngine(default=heeds("COUNT"))
+    result = search(made, engine, tmp_path, LISTED)
+    assert result.best is not None and not result.best.own
+    parts = split(made.rows, ["number", "labels"])
+    train = {made.rows[number].inputs["number"] for number in parts["train"]}
+    for request in engine.requests:
+        assert len(request.messages) == 1 + 2 * 3 + 1
+        assert {one.content for one in request.messages[1:-1:2]} <= train

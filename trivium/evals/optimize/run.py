@@ -21,20 +21,20 @@ from trivium.evals.optimize.instructions import (
     read_instructions,
 )
 from trivium.evals.optimize.search import SHOTS, search
-from trivium.evals.optimize.split import split
+from trivium.evals.optimize.split import split, unlike
 from trivium.evals.optimize.trials import Trials
 from trivium.evals.paired import paired
 from trivium.evals.plan import Plan
 from trivium.evals.runner import DEFAULT
 from trivium.evals.scorers import build
 from trivium.paths import home
-from trivium.prompts.base import Example, Prompt
-from trivium.prompts.values import as_text
+from trivium.prompts.base import Prompt
 
 SOLVED = 4
 """Solved training rows that the proposing model sees."""
 PROPOSING = 0.1
 """At most this share of the budget goes to proposals."""
+_HELD_OUT: tuple[Part, Part] = ("validation", "test")
 
 
 def state_file(plan: Plan) -> Path:
@@ -70,7 +70,9 @@ def optimize(
     """
     start = Candidate(described(plan), "as it is")
     names = [one.name for one in start.prompt.variables]
-    parts = split(plan.rows, names, options.seed, _shown(plan))
+    parts = split(plan.rows, names, options.seed, start.prompt.examples)
+    held_out = [plan.rows[number] for part in _HELD_OUT for number in parts[part]]
+    plan = replace(plan, pool=unlike(plan.pool, held_out, names))
     scorers = build(plan.suite.scorers or DEFAULT[plan.suite.method], helpers, custom)
     model = plan.cells[0].cell.model
     bench = Bench(plan, helpers.engine(model), cache, scorers, options.metric)
@@ -81,8 +83,8 @@ def optimize(
     asked = _listed(start.prompt, options)
     if options.proposals:
         asked += _proposed(trials, start.prompt, train, options, helpers, cache, proposer or model)
-    search_sets = _Sets(trials, train, options, written=plan.suite.method == "generate")
-    finalists = search(trials, asked, search_sets.sets, search_sets.neighbours)
+    examples = _Sets(trials, train, options, written=plan.suite.method == "generate")
+    finalists = search(trials, asked, examples.sets, examples.neighbours)
     return _tested(plan, trials, bench, finalists)
 
 
@@ -95,16 +97,7 @@ def described(plan: Plan) -> Prompt:
         replace(one, description=f"The column {one.name} of a row.") for one in prompt.variables
     )
     description = plan.suite.description or f"The prompt of the suite {plan.suite.name}."
-    return replace(prompt, variables=variables, description=description, licence=plan.suite.licence)
-
-
-def _shown(plan: Plan) -> list[Example]:
-    """What the prompt as it is shows already, and so cannot be tested with."""
-    pool = [
-        Example({name: as_text(value) for name, value in row.inputs.items()}, "")
-        for row in plan.pool
-    ]
-    return [*plan.prompts[0].examples, *pool]
+    return replace(prompt, variables=variables, description=description)
 
 
 def _listed(base: Prompt, options: Options) -> list[Candidate]:

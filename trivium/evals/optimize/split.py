@@ -32,7 +32,7 @@ def split(
     parts: dict[Part, list[tuple[bytes, int]]] = {part: [] for part in SHARES}
     first: dict[Key, Part] = {}
     for number, row in enumerate(rows):
-        key = row_key(row.inputs, [one for one in names if row.inputs.get(one) is not None])
+        key = _key(row, names)
         said = json.dumps(key)
         part = _part(_hash(seed, said if row.cluster is None else f"cluster {row.cluster}"))
         if any(row_key(row.inputs, shape) in keys for shape, keys in _fitting(known, row)):
@@ -46,6 +46,16 @@ def split(
                 f"give more with --data FILE, some {LEAST * 8} at least"
             )
     return {part: tuple(number for _, number in sorted(found)) for part, found in parts.items()}
+
+
+def unlike(pool: Sequence[Row], held_out: Sequence[Row], names: Collection[str]) -> tuple[Row, ...]:
+    """The rows of `pool` that say the same as none of `held_out`: those may be examples."""
+    keys = {_key(row, names) for row in held_out}
+    return tuple(row for row in pool if _key(row, names) not in keys)
+
+
+def _key(row: Row, names: Collection[str]) -> Key:
+    return row_key(row.inputs, [one for one in names if row.inputs.get(one) is not None])
 
 
 def _hash(seed: int, text: str) -> bytes:
