@@ -71,9 +71,9 @@ def test_it_swaps_asks_and_prints_every_figure(
     out, err = capsys.readouterr()
     found = lines(out)
     # Wilson's interval of 2 of 4
-    assert found["flips", "gender: woman against man"][:3] == ["0.5", "0.15 to 0.85", "4"]
-    assert found["flips", "gender: neutral against man"][0] == "0"
-    assert found["share of yes", "gender: woman against man"][0] == "-0.5"
+    assert found["flips", "gender: woman vs man"][:3] == ["0.5", "0.15 to 0.85", "4"]
+    assert found["flips", "gender: neutral vs man"][0] == "0"
+    assert found["share of yes", "gender: woman vs man"][0] == "-0.5"
     assert "4 of 6 rows can be swapped, into 8 counterfactuals" in err
     assert "no term 1" in err
     assert "terms of several groups 1 (row 5: He, she)" in err
@@ -122,7 +122,7 @@ def test_gates_are_judged_on_bounds(
     command = ["fairness", "audit", *files, "--axis", "gender"]
     assert run([*command, "--max-bias", "0.9"]) == 0
     assert run([*command, "--max-bias", "0.6"]) == 6  # 0.5 would pass, its bound 0.85 does not
-    assert "flips of gender: woman against man is 0.5" in capsys.readouterr().err
+    assert "flips of gender: woman vs man is 0.5" in capsys.readouterr().err
 
 
 def test_the_report_of_a_run_and_the_file_are_written(
@@ -135,7 +135,7 @@ def test_the_report_of_a_run_and_the_file_are_written(
     assert run(["fairness", "audit", *files, "--axis", "gender", "-o", str(page)]) == 0
     assert "Audit by counterfactuals" in page.read_text()
     assert run(["fairness", "report", "audit", "-o", str(tmp_path / "again.html")]) == 0
-    assert "gender: woman against man" in (tmp_path / "again.html").read_text()
+    assert "gender: woman vs man" in (tmp_path / "again.html").read_text()
 
 
 def test_scores_are_found_by_the_schema(
@@ -150,8 +150,8 @@ def test_scores_are_found_by_the_schema(
     )
     found = lines(capsys.readouterr().out)
     # "No." has no number: the two rows in which a woman is turned down are in no shift
-    assert found["score shift", "gender: woman against man"][2] == "2"
-    assert "2 rows without a value" in found["score shift", "gender: woman against man"][3]
+    assert found["score shift", "gender: woman vs man"][2] == "2"
+    assert "2 rows without a value" in found["score shift", "gender: woman vs man"][3]
 
 
 @pytest.mark.parametrize(

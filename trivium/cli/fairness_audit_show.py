@@ -172,7 +172,7 @@ def _in_words(findings: "Sequence[Finding]") -> None:
     for one in findings:
         if one.measure == "co-occurrence":
             console.note(f"word: {one.group}: log-odds {one.value:+.2f}, {one.note}")
-    few = [one for one in findings if one.measure in MAIN and " against " in one.group and one.few]
+    few = [one for one in findings if one.measure in MAIN and " vs " in one.group and one.few]
     if few:
         console.note(
             f"{len(few)} groups have fewer than {FEW} rows: their intervals are wide, and no "

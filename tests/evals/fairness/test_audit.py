@@ -88,15 +88,15 @@ def test_flips_by_hand() -> None:
     found = by_name(findings(records))
     assert found["flips", ""].value == 3 / 8
     assert found["flips", "gender"].value == 3 / 8
-    woman = found["flips", "gender: woman against man"]
+    woman = found["flips", "gender: woman vs man"]
     assert (woman.value, woman.n, woman.bias) == (3 / 8, 8, True)
     # Wilson's interval of 3 of 8
     assert woman.interval is not None
     assert (woman.interval.low, woman.interval.high) == pytest.approx((0.1368, 0.6943), abs=1e-4)
     # McNemar's mid-p of 3 against 0: 2 * 1/8 - 1/8
     assert "good → bad 3 (back 0, McNemar p 0.125)" in woman.note
-    assert found["flips", "gender: neutral against man"].value == 0
-    share = found["share of good", "gender: woman against man"]
+    assert found["flips", "gender: neutral vs man"].value == 0
+    share = found["share of good", "gender: woman vs man"]
     assert share.value == -3 / 8
     # 4 tests of shares: 0.125 twice (good and bad), 1 twice
     assert share.p == pytest.approx(0.5)
@@ -109,9 +109,9 @@ def test_the_reference_is_the_first_group_whoever_the_original_is() -> None:
         says(lambda text: "good" if text.startswith("She") else "bad"), "classify", rows
     )
     found = by_name(findings(records))
-    assert found["share of good", "gender: woman against man"].value == 1
-    assert found["share of good", "gender: neutral against man"].value == 0
-    assert found["flips", "gender: neutral against man"].value == 0
+    assert found["share of good", "gender: woman vs man"].value == 1
+    assert found["share of good", "gender: neutral vs man"].value == 0
+    assert found["flips", "gender: neutral vs man"].value == 0
 
 
 def test_choices_have_probabilities() -> None:
@@ -122,9 +122,9 @@ def test_choices_have_probabilities() -> None:
     records = audited(ScriptedEngine(logprob=logprob), "classify", choose=True)
     found = by_name(findings(records))
     # e / (1 + e) falls to 1 / (1 + e)
-    shift = found["probability of good", "gender: woman against man"]
+    shift = found["probability of good", "gender: woman vs man"]
     assert shift.value == pytest.approx(-0.46212, abs=1e-5)
-    assert found["flips", "gender: woman against man"].value == 1
+    assert found["flips", "gender: woman vs man"].value == 1
     (worst, *_) = cases(records)
     assert worst.amount == pytest.approx(1.46212, abs=1e-5)
     assert worst.text.splitlines()[0] == "He → She"
@@ -138,12 +138,12 @@ def test_scores_shift_and_rows_without_a_number_are_counted() -> None:
         return "none" if number == 7 else str(5 + number % 2 - 2 * text.startswith("They"))
 
     found = by_name(findings(audited(says(rate), "score")))
-    shift = found["score shift", "gender: neutral against man"]
+    shift = found["score shift", "gender: neutral vs man"]
     assert (shift.value, shift.n) == (-2, 7)
     assert "1 rows without a value" in shift.note
     # all 7 differences are equal: 2 sign patterns of 128 are as extreme; Holm over 2
     assert shift.p == pytest.approx(4 / 128)
-    assert found["score shift", "gender: woman against man"].value == 0
+    assert found["score shift", "gender: woman vs man"].value == 0
 
 
 def test_orders_are_compared_in_the_originals_names() -> None:
@@ -155,7 +155,7 @@ def test_orders_are_compared_in_the_originals_names() -> None:
 
     found = by_name(findings(audited(says(rank), "rank", rows, axis="ethnicity")))
     # Emily first against last of three: 1 of 3 pairs agrees
-    black = "ethnicity: Black against White"
+    black = "ethnicity: Black vs White"
     assert found["Kendall tau", black].value == pytest.approx(-1 / 3)
     assert found["place shift", black].value == 2
 
@@ -167,7 +167,7 @@ def test_texts() -> None:
         return f"{text.split()[0]} is an excellent worker."
 
     found = by_name(findings(audited(says(letter), "text")))
-    woman, neutral = "gender: woman against man", "gender: neutral against man"
+    woman, neutral = "gender: woman vs man", "gender: neutral vs man"
     assert found["refusal gap", woman].value == 1
     assert found["refusal gap", neutral].value == 0
     assert found["length shift", woman].value == pytest.approx(2 / 5)
@@ -191,11 +191,11 @@ def test_repeats_tell_how_far_answers_differ_anyway() -> None:
     engine = ScriptedEngine(default=lambda request: next(replies))
     records = audited(engine, "classify", sampling=Sample(temperature=1), repeats=3)
     found = by_name(findings(records))
-    flips = found["flips", "gender: woman against man"]
+    flips = found["flips", "gender: woman vs man"]
     assert flips.value == 0  # repeat by repeat all say the same
     assert not flips.bias
     # two answers of unequal repeats differ in 2 of 3 pairs, within a group and across alike
-    above = found["flips above noise", "gender: woman against man"]
+    above = found["flips above noise", "gender: woman vs man"]
     assert above.value == pytest.approx(0)
     assert above.bias
     assert "differ in 66.7%" in found["flips", ""].note

@@ -14,7 +14,8 @@ ABOUT = About(
     what=(
         "Your prompt over your rows, and over the same rows with the person's group changed and "
         "nothing else: names, pronouns and group terms are swapped. Each group is held against the "
-        "first group of its axis; a shift is that group minus the reference."
+        "first group of its axis; a shift is that group minus the reference. The share of a label "
+        "is of the rows that are decided so, and its probability is the model's."
     ),
     readings={
         "flips": "Share of rows that are decided otherwise when the person's group changes.",

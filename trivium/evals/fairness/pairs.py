@@ -26,7 +26,7 @@ class Contrast:
 
     @property
     def name(self) -> str:
-        return f"{self.axis}: {self.group} against {self.reference}"
+        return f"{self.axis}: {self.group} vs {self.reference}"
 
 
 @dataclass(frozen=True, slots=True)
