@@ -11,7 +11,6 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from trivium import __version__
 from trivium.evals.columns import label
 from trivium.evals.compare import left_out
 from trivium.evals.fairness import readings
@@ -79,7 +78,6 @@ def page(
         notes=notes,
         few_rows=FEW,
         colours=COLOURS,
-        version=__version__,
         style=Markup(_read("page.css")),  # noqa: S704 - a file of this package
     )
 
