@@ -75,9 +75,12 @@ class TestResampled:
         assert whole is not None
         assert 3 < (whole.high - whole.low) / (alone.high - alone.low) < 4.5  # about sqrt(10)
 
-    @pytest.mark.parametrize(("law", "n"), [("normal", 8), ("normal", 30), ("exponential", 30)])
-    def test_it_covers(self, law: str, n: int) -> None:
-        """95 of 100, within what 1,000 simulations can tell (3 sd are 2.1 %)."""
+    @pytest.mark.parametrize(
+        ("law", "n", "least"),
+        [("normal", 8, 0.91), ("normal", 30, 0.93), ("exponential", 30, 0.91)],
+    )
+    def test_it_covers(self, law: str, n: int, least: float) -> None:
+        """95 of 100, or the little less that the docstring admits to."""
         rng = np.random.default_rng(5)
         truth = 0.0 if law == "normal" else 1.0
         covered = 0
@@ -86,7 +89,7 @@ class TestResampled:
             found = resampled(Mean(values), n, resamples=399, seed=seed)
             assert found is not None
             covered += found.low <= truth <= found.high
-        assert 0.925 <= covered / SIMULATIONS <= 0.975
+        assert least <= covered / SIMULATIONS <= 0.97
 
 
 class TestGap:
