@@ -12,8 +12,15 @@ from tests.evals.fairness.madeup import answers
 from trivium.errors import UsageError
 from trivium.evals.base import Choice
 from trivium.evals.fairness.base import Finding
-from trivium.evals.fairness.groups import GroupMetrics, decided, group_findings
+from trivium.evals.fairness.groups import (
+    GroupMetrics,
+    decided,
+    difference,
+    group_findings,
+    ratio,
+)
 from trivium.evals.fairness.points import points_only
+from trivium.evals.intervals import wilson
 
 # a: 4 rows, 3 selected; 2 positive, both selected; 2 negative, 1 selected
 # b: 4 rows, 1 selected; 2 positive, 1 selected; 2 negative, none selected
@@ -118,8 +125,40 @@ def test_what_a_group_cannot_define_is_undefined_and_says_why() -> None:
     assert found["TPR", "b"].note == "no row of it has the positive label"
     assert found["FPR", "a"].value is None
     assert found["equalised odds difference", ""].value is None
-    assert "undefined" in found["equalised odds difference", ""].note
+    assert found["equalised odds difference", ""].note == "fewer than two groups define TPR"
     assert found["demographic parity difference", ""].value == 0.5
+
+
+def test_a_gap_leaves_out_the_group_that_lacks_its_rate_and_says_so() -> None:
+    found = table(group_findings(decided(list("aabbc"), [1, 0, 1, 1, 1], [1, 0, 1, 0, 1])))
+    odds = found["equalised odds difference", ""]
+    assert odds.value == 1.0  # FPR of b and of a
+    assert odds.note == "one class alone in c, which is left out of that rate"
+
+
+def test_the_interval_of_a_pair_is_newcombes() -> None:
+    # Newcombe 1998, table II, example (a), method 10: 56/70 - 48/80
+    found = difference([wilson(56, 70), wilson(48, 80)])
+    assert found.mean == pytest.approx(0.2)
+    assert [found.low, found.high] == pytest.approx([0.0524, 0.3339], abs=5e-5)
+
+
+def test_the_interval_of_a_ratio_holds_what_the_rates_may_be() -> None:
+    found = ratio([wilson(10, 40), wilson(20, 40)])
+    assert found is not None
+    assert found.mean == 0.5
+    low, high = wilson(10, 40), wilson(20, 40)
+    assert (found.low, found.high) == (low.low / high.high, min(1.0, low.high / high.low))
+    assert ratio([wilson(0, 9), wilson(0, 9)]) is None
+
+
+def test_equal_groups_seldom_have_a_gap() -> None:
+    rng = np.random.default_rng(0)
+    lost = 0
+    for _ in range(400):
+        sides = [wilson(int(hits), 40, 1 - 0.05 / 3) for hits in rng.binomial(40, 0.3, 3)]
+        lost += difference(sides).low > 0
+    assert lost / 400 < 0.06
 
 
 def test_one_group_has_no_gap_and_nobody_selected_no_ratio() -> None:

@@ -5,8 +5,10 @@ between one positive label and the rest. Figures agree with fairlearn's `MetricF
 2020, MSR-TR-2020-32), except that what a group cannot define is undefined there, and no zero.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from math import hypot
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +17,7 @@ from trivium.errors import UsageError
 from trivium.evals.base import Record
 from trivium.evals.fairness.base import About, Case, Finding
 from trivium.evals.fairness.resample import resampled
-from trivium.evals.intervals import Codes, Floats, codes, estimate
+from trivium.evals.intervals import CONFIDENCE, Codes, Floats, Interval, codes, estimate
 from trivium.evals.scorers.classes import calibration_error
 from trivium.evals.scorers.likelihood import probabilities, raw
 from trivium.evals.scorers.text import accepted, normalise
@@ -74,7 +76,7 @@ def group_findings(decisions: Decisions) -> list[Finding]:
 
     Demographic parity difference and ratio are the highest selection rate minus, and the lowest
     over, the other; equalised odds (Hardt, Price & Srebro 2016) are the worse one of those of TPR
-    and FPR. Intervals of gaps are bootstrapped over whole clusters.
+    and FPR.
     """
     names = list(RATES) if decisions.labels is not None else ["selection rate"]
     found: list[Finding] = []
@@ -128,86 +130,99 @@ def _calibration(decisions: Decisions) -> list[Finding]:
     return found
 
 
-Between = Callable[[Floats], float]
-"""From the rates of all groups, NaN where undefined, to a gap or ratio; NaN where there is none."""
-
-
-def difference(rates: Floats) -> float:
-    """The highest rate minus the lowest."""
-    known = rates[~np.isnan(rates)]
-    return float(known.max() - known.min()) if known.size > 1 else float("nan")
-
-
-def ratio(rates: Floats) -> float:
-    """The lowest rate over the highest; undefined where all are zero."""
-    known = rates[~np.isnan(rates)]
-    return float(known.min() / known.max()) if known.size > 1 and known.max() > 0 else float("nan")
+GAPS = (
+    ("demographic parity difference", ("selection rate",), False),
+    ("demographic parity ratio", ("selection rate",), True),
+    ("equalised odds difference", ("TPR", "FPR"), False),
+    ("equalised odds ratio", ("TPR", "FPR"), True),
+    ("accuracy gap", ("accuracy",), False),
+)
+"""Measure, the rates of which it is the worst one, and whether it is a ratio."""
 
 
 def _gaps(decisions: Decisions) -> list[Finding]:
-    number = codes(decisions.groups) if decisions.groups.size else np.empty(0, np.int64)
-    count = len(decisions.names)
-
-    def rates(name: str) -> Callable[[Codes], Floats]:
-        values, over = rate(decisions, name)
-
-        def by_group(draw: Codes) -> Floats:
-            here = draw[over[draw]]
-            sizes = np.bincount(number[here], minlength=count).astype(np.float64)
-            sums = np.bincount(number[here], values[here], minlength=count)
-            with np.errstate(invalid="ignore"):
-                return np.asarray(sums / sizes, np.float64)
-
-        return by_group
-
-    selection = rates("selection rate")
-    found = [
-        _gap(decisions, "demographic parity difference", lambda d: difference(selection(d)), 0.0),
-        _gap(decisions, "demographic parity ratio", lambda d: ratio(selection(d)), 1.0),
+    known = decisions.labels is not None
+    return [
+        _gap(decisions, measure, rates, as_ratio)
+        for measure, rates, as_ratio in GAPS
+        if known or rates == ("selection rate",)
     ]
-    if decisions.labels is not None:
-        true, false, right = rates("TPR"), rates("FPR"), rates("accuracy")
-        found += [
-            _gap(
-                decisions,
-                "equalised odds difference",
-                lambda d: float(np.max([difference(true(d)), difference(false(d))])),
-                0.0,
-            ),
-            _gap(
-                decisions,
-                "equalised odds ratio",
-                lambda d: float(np.min([ratio(true(d)), ratio(false(d))])),
-                1.0,
-            ),
-            _gap(decisions, "accuracy gap", lambda d: difference(right(d)), 0.0),
-        ]
-        every = np.arange(number.size)
-        without = np.isnan(true(every)) | np.isnan(false(every))
-        if without.any():
-            names = ", ".join(np.array(decisions.names)[without])
-            note = f"one class alone in {names}, which is left out of that rate"
-            found = [
-                replace(one, note=one.note or note) if "odds" in one.measure else one
-                for one in found
-            ]
-    return found
 
 
-def _gap(
-    decisions: Decisions, name: str, statistic: Callable[[Codes], float], ideal: float
-) -> Finding:
-    n = decisions.selected.size
+def _gap(decisions: Decisions, measure: str, rates: Sequence[str], as_ratio: bool) -> Finding:
+    n, groups = decisions.selected.size, decisions.names
+    plain = Finding(measure, "", None, n, ideal=1.0 if as_ratio else 0.0, gap=True)
+    if len(groups) < 2:
+        return replace(plain, note="fewer than two groups")
+    # so many intervals are looked at together (Bonferroni)
+    many = len(rates) * (len(groups) if as_ratio else len(groups) * (len(groups) - 1) // 2)
+    confidence = 1 - (1 - CONFIDENCE) / many
+    without: list[str] = []
+    spans: list[Interval] = []
+    for rate_name in rates:
+        sides = {
+            group: side
+            for group in groups
+            if (side := _side(decisions, rate_name, group, confidence)) is not None
+        }
+        without += [group for group in groups if group not in sides]
+        if len(sides) < 2:
+            return replace(plain, note=f"fewer than two groups define {rate_name}")
+        span = (ratio if as_ratio else difference)(list(sides.values()))
+        if span is None:
+            return replace(plain, note=f"{rate_name} is 0 in every group")
+        spans.append(span)
+    worst = min if as_ratio else max
+    value, low, high = (
+        worst(getattr(span, key) for span in spans) for key in ("mean", "low", "high")
+    )
+    names = ", ".join(dict.fromkeys(without))
+    note = f"one class alone in {names}, which is left out of that rate" if names else ""
+    interval = Interval(value, low, high, n, spans[0].method)
+    return replace(plain, value=value, interval=interval, note=note)
 
-    def whole(draw: Codes) -> float:
-        value = statistic(draw)
-        return value if np.isfinite(value) else float("nan")
 
-    interval = resampled(whole, n, decisions.clusters)
-    if interval is None:
-        why = "fewer than two groups" if len(decisions.names) < 2 else "a rate of it is undefined"
-        return Finding(name, "", None, n, ideal=ideal, gap=True, note=why)
-    return Finding(name, "", interval.mean, n, interval, ideal=ideal, gap=True)
+def _side(decisions: Decisions, name: str, group: str, confidence: float) -> Interval | None:
+    """A group's rate with its interval; None where it is undefined."""
+    values, over = rate(decisions, name)
+    here = over & _of(decisions, group)
+    if not here.any():
+        return None
+    clusters = None if decisions.clusters is None else decisions.clusters[here]
+    return estimate(values[here], None, clusters, confidence)
+
+
+def difference(rates: Sequence[Interval]) -> Interval:
+    """The highest rate minus the lowest, within bounds that hold for every pair of groups at once.
+
+    The interval of a pair is Newcombe's (1998, Stat Med 17:873, method 10), which combines those
+    of both rates; a bootstrap of the highest minus the lowest would never reach 0. Groups that
+    share clusters are taken for independent, which is wide where they agree.
+    """
+    found = []
+    for one, other in combinations(rates, 2):
+        a, b = (one, other) if one.mean >= other.mean else (other, one)
+        apart = a.mean - b.mean
+        low = apart - hypot(a.mean - a.low, b.high - b.mean)
+        high = apart + hypot(a.high - a.mean, b.mean - b.low)
+        found.append((apart, max(0.0, low), min(1.0, max(high, -low))))
+    value, low, high = (max(column) for column in zip(*found, strict=True))
+    return Interval(value, low, high, sum(one.n for one in rates), "newcombe")
+
+
+def ratio(rates: Sequence[Interval]) -> Interval | None:
+    """The lowest rate over the highest, and all that it may be while every rate is in its interval.
+
+    None where all rates are 0.
+    """
+    most = max(one.mean for one in rates)
+    if most == 0:
+        return None
+    low = min(one.low for one in rates) / max(one.high for one in rates)
+    top = max(one.low for one in rates)
+    high = min(1.0, min(one.high for one in rates) / top) if top > 0 else 1.0
+    value = min(one.mean for one in rates) / most
+    return Interval(value, low, high, sum(one.n for one in rates), "projected")
 
 
 def _of(decisions: Decisions, group: str) -> Mask:
@@ -341,8 +356,9 @@ def _about(column: str, positive: str) -> About:
             "accuracy gap": "Accuracy of the best group minus that of the worst.",
         },
         (
-            "A gap between the highest and the lowest of several groups is above zero by chance "
-            "alone, the more so the smaller and the more numerous the groups are.",
+            "The highest and the lowest of several groups differ by chance alone, the more so the "
+            "smaller and the more numerous they are: read the interval, which allows for that, "
+            "not the value.",
             "Equal rates are not justice: demographic parity ignores labels, and labels may "
             "themselves be biased.",
         ),
