@@ -154,7 +154,13 @@ def _show(
 ) -> None:
     """The table or the document on stdout, remarks on stderr, the picture in its file."""
     from trivium.evals.report.curve_page import curve_page
-    from trivium.evals.report.curve_words import SCOPE, curve_json, sentences, warning
+    from trivium.evals.report.curve_words import (
+        SCOPE,
+        curve_json,
+        sentences,
+        together,
+        warning,
+    )
     from trivium.paths import atomic_write
 
     guessed = [(one, [guess for size in asked for guess in one.guesses(size)]) for one in found]
@@ -164,7 +170,7 @@ def _show(
         console.note(f"{console.short(str(output))} holds {len(found)} curves")
     if as_json:
         curves = [curve_json(one, guesses) for one, guesses in guessed]
-        console.emit_json({"suite": suite, "curves": curves})
+        console.emit_json({"suite": suite, "curves": curves, "remarks": together(found)})
     else:
         header = ("model", "prompt", "metric", "at", "value", "95% interval", "rows")
         rows = [row for one, guesses in guessed for row in _rows(one, guesses)]
@@ -175,6 +181,8 @@ def _show(
         told += dict.fromkeys(warning(guess, one) for guess in guesses if guess.beyond)
         for sentence in told:
             console.note(f"{name}: {sentence}")
+    for sentence in together(found):
+        console.note(sentence)
     if any(one.fits for one in found):
         console.note(SCOPE)
 

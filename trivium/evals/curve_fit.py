@@ -29,6 +29,8 @@ STEPS = 80
 MAX_EXPONENT = 8.0
 MAX_SLOPE = 25.0
 """Beyond these a law is a step between two points, and the data cannot tell how steep."""
+NEAR = 1e-4
+"""So near to its bound a parameter is on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,9 @@ class Jump:
 class Fit:
     """A law and what the rows say of it. Intervals are of the sampling of rows, and nothing else.
 
-    `aicc` is None where there are too few points for it, `jump` where the law leaves no freedom.
-    `draws` are the parameters of each resample: (resamples, p).
+    `residual` is the sum of squares, `explained` the share of the points' spread that the law
+    follows. `aicc` is None where there are too few points for it, `jump` where the law leaves no
+    freedom. `draws` are the parameters of each resample: (resamples, p).
     """
 
     law: Law
@@ -76,6 +79,7 @@ class Fit:
     draws: Floats
     intervals: tuple[Interval, ...]
     residual: float
+    explained: float
     aicc: float | None
     jump: Jump | None
     units: int
@@ -177,8 +181,18 @@ def fit(law: Law, x: Floats, values: Floats, clusters: Codes, resamples: int = R
         _interval(float(value), column, units)
         for value, column in zip(law.shown(best[None])[0], law.shown(draws).T, strict=True)
     )
-    jump = _jump(law, z, means, drawn, best) if count < points else None
-    return Fit(law, best, draws, intervals, residual, aicc(residual, points, count), jump, units)
+    spread = float(((means - means.mean()) ** 2).sum())
+    return Fit(
+        law,
+        best,
+        draws,
+        intervals,
+        residual,
+        1 - residual / spread if spread > 0 else 1.0,
+        aicc(residual, points, count),
+        _jump(law, z, means, drawn, best) if count < points else None,
+        units,
+    )
 
 
 def aicc(residual: float, points: int, count: int) -> float | None:
@@ -228,9 +242,8 @@ def _search(law: Law, z: Floats, means: Floats) -> Floats:
         for start in law.starts
     ]
     best = np.asarray(min(found, key=lambda one: float(one.cost)).x)
-    return np.asarray(
-        refit(law, z, means[None], best)[0]
-    )  # onto a bound, which scipy comes near to
+    best = np.where(best - law.low < NEAR, law.low, best)  # scipy stays inside, and comes near
+    return np.asarray(np.where(law.high - best < NEAR, law.high, best))
 
 
 def refit(law: Law, z: Floats, means: Floats, start: Floats) -> Floats:

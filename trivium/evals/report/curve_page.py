@@ -12,8 +12,10 @@ from trivium.evals.report.curve_words import (
     SCOPE,
     beside,
     parameter_rows,
+    scale,
     sentences,
     size_label,
+    together,
     warning,
 )
 from trivium.evals.report.plots import number_
@@ -29,6 +31,7 @@ def curve_page(suite: str, curves: Sequence[tuple[Curve, Sequence[Guess]]]) -> s
         "size": lambda size: size_label("parameters", size),
         "shown": lambda size, over: size_label(over, size),
         "parameters": parameter_rows,
+        "scale": scale,
     }
     shown = [
         {
@@ -45,6 +48,7 @@ def curve_page(suite: str, curves: Sequence[tuple[Curve, Sequence[Guess]]]) -> s
         suite=suite,
         curves=shown,
         scope=SCOPE,
+        together=together([curve for curve, _ in curves]),
         style=Markup(_read("page.css") + _read("curve.css")),  # noqa: S704 - files of this package
     )
 

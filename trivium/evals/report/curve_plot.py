@@ -41,10 +41,9 @@ def curve_plot(curve: Curve, guesses: Sequence[Guess] = ()) -> Markup:
     sizes = [to_x(curve.over, guess.size) for guess in guesses]
     inside = [point.x for point in curve.points]
     every = [*inside, *sizes]
-    reach = (max(every) / min(every)) ** 0.05
-    grid = np.geomspace(min(every) / reach, max(every) * reach, STEPS)
+    grid = np.geomspace(min(every), max(every), STEPS)
     drawn = [one.at(grid) for one in curve.fits]
-    frame = _frame(curve, grid, [middle for middle, _, _ in drawn], guesses)
+    frame = _frame(curve, every, [middle for middle, _, _ in drawn], guesses)
     parts = [*_beyond(frame, inside, sizes), *_axes(frame, curve, sizes)]
     if curve.chance is not None:
         y = frame.y(curve.chance)
@@ -72,7 +71,7 @@ def curve_plot(curve: Curve, guesses: Sequence[Guess] = ()) -> Markup:
 
 
 def _frame(
-    curve: Curve, grid: Floats, middles: Sequence[Floats], guesses: Sequence[Guess]
+    curve: Curve, every: Sequence[float], middles: Sequence[Floats], guesses: Sequence[Guess]
 ) -> _Frame:
     said = [point.interval for point in curve.points] + [guess.interval for guess in guesses]
     values = [value for one in said for value in (one.low, one.mean, one.high) if isfinite(value)]
@@ -84,7 +83,8 @@ def _frame(
     low, high = low - gap, high + gap
     if share:
         low, high = max(0.0, low), min(1.0, high)
-    return _Frame(float(grid[0]), float(grid[-1]), low, high)
+    margin = (max(every) / min(every)) ** 0.06
+    return _Frame(min(every) / margin, max(every) * margin, low, high)
 
 
 def _beyond(frame: _Frame, inside: Sequence[float], sizes: Sequence[float]) -> list[str]:
@@ -105,7 +105,7 @@ def _beyond(frame: _Frame, inside: Sequence[float], sizes: Sequence[float]) -> l
 def _axes(frame: _Frame, curve: Curve, sizes: Sequence[float]) -> list[str]:
     base = HEIGHT - BOTTOM
     parts = []
-    for value in ticks(frame.low, frame.high):
+    for value in ticks(frame.low, frame.high, 8):
         y = frame.y(value)
         parts.append(
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'

@@ -1,5 +1,6 @@
 """What a curve shows, in sentences and as plain data, with what it does not show."""
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
@@ -10,6 +11,7 @@ from trivium.evals.report.plots import number_
 from trivium.evals.report.table import interval_json
 
 RARE = 0.05
+HALF = 0.5
 CAUTION = (
     "Accuracy counts an answer only once it is the likeliest, so it can jump where the model's "
     "probabilities change smoothly (Schaeffer et al. 2023); look at a score without a threshold "
@@ -26,7 +28,7 @@ def sentences(curve: Curve) -> list[str]:
     said = list(curve.unfitted)
     said += [_choice(curve)] if len(curve.fits) > 1 else []
     for one in curve.fits:
-        said += _saturated(one, len(curve.points))
+        said += _shape(one)
     shown = [one for one in curve.fits if curve.best in (None, one.law.name)]
     said += [_jump(curve, one) for one in shown if one.jump is not None]
     if curve.metric not in LOSSES and any(one.jump for one in shown):
@@ -51,7 +53,8 @@ def _choice(curve: Curve) -> str:
     return f"AICc prefers the {curve.best}, by {gap:.1f}{clear}."
 
 
-def _saturated(one: Fit, points: int) -> list[str]:
+def _shape(one: Fit) -> list[str]:
+    """What speaks against a law by itself."""
     said = []
     if one.jump is None:
         said.append(
@@ -63,8 +66,13 @@ def _saturated(one: Fit, points: int) -> list[str]:
         for name, value, low, high in zip(
             one.law.names, one.parameters, one.law.low, one.law.high, strict=True
         )
-        if value in (low, high) and not (name == "a" and value == 0)
+        if value in (low, high) and not (name == "a" and value == 0)  # an end of 0 is a good one
     ]
+    if one.explained < HALF:
+        said.append(
+            f"The {one.law.name} follows {max(one.explained, 0):.0%} of how the points differ: "
+            "it is not their shape."
+        )
     if edge:
         said.append(
             f"In the {one.law.name} {' and '.join(edge)} came to the end of what is allowed: these "
@@ -78,13 +86,54 @@ def _jump(curve: Curve, one: Fit) -> str:
     assert jump is not None
     before, after = curve.points[jump.at], curve.points[jump.at + 1]
     seen = (
-        f"The step from {before.label} to {after.label} leaves the {one.law.name} the most: "
+        f"The step from {before.label} to {after.label} departs from the {one.law.name} the most: "
         f"{jump.seen:+.3g} where the law says {jump.expected:+.3g} (p = {jump.p:.2g}, from the "
         "largest of all steps)."
     )
     if jump.p < RARE:
         return f"{seen} The smooth law does not explain it."
     return f"{seen} The smooth law explains it; no jump is shown."
+
+
+def together(curves: Sequence[Curve]) -> list[str]:
+    """Whether a jump of a score is one of the smooth score too, on the same rows."""
+    said = []
+    for sharp in curves:
+        for smooth in curves:
+            same = (sharp.model, sharp.prompt) == (smooth.model, smooth.prompt)
+            if not same or smooth.metric != SMOOTH or sharp.metric in LOSSES:
+                continue
+            if _jumps(sharp) and _jumps(smooth) is False:
+                said.append(
+                    f"{sharp.metric} jumps and {SMOOTH} does not: the jump may come from the "
+                    "threshold of the metric, and is by itself no sign of emergence."
+                )
+            elif _jumps(sharp) and _jumps(smooth):
+                said.append(
+                    f"{sharp.metric} and {SMOOTH} both leave their smooth laws: these points do "
+                    "not lie on one such curve, for whatever reason."
+                )
+    return said
+
+
+def _jumps(curve: Curve) -> bool | None:
+    """Whether no law that is shown explains the largest step; None where that is not known."""
+    tested = [
+        one.jump.p < RARE
+        for one in curve.fits
+        if one.jump is not None and curve.best in (None, one.law.name)
+    ]
+    return all(tested) if tested else None
+
+
+def scale(curve: Curve) -> str:
+    """What x and x0 of the laws are."""
+    first = (
+        size_label("parameters", curve.points[0].x)
+        if curve.over == "parameters"
+        else (f"{curve.points[0].x:g}")
+    )
+    return f"x = {'parameters' if curve.over == 'parameters' else 'k + 1'}, x0 = {first}"
 
 
 def warning(guess: Guess, curve: Curve) -> str:
