@@ -83,6 +83,8 @@ def optimize(
     asked = _listed(start.prompt, options)
     if options.proposals:
         asked += _proposed(trials, start.prompt, train, options, helpers, cache, proposer or model)
+        if proposer not in (None, model):
+            helpers.release(proposer or model)
     examples = _Sets(trials, train, options, written=plan.suite.method == "generate")
     finalists = search(trials, asked, examples.sets, examples.neighbours)
     return _tested(plan, trials, bench, finalists)

@@ -40,10 +40,12 @@ def search(
     heads = race(trials, [trials.start, *instructions], HEADS)
     trials.allow(SHARES[1], "sets of examples")
     drawn = [one for head in heads for one in sets(head)]
-    best = race(trials, [*heads, *drawn], 1) if drawn else heads[:1]
+    if drawn:
+        race(trials, [*heads, *drawn], 1)
     trials.allow(SHARES[2], "single examples")
-    if best and best[0].own:
-        climb(trials, best[0], neighbours)
+    best = next((candidate for _, candidate in trials.ranked() if candidate.own), None)
+    if best:
+        climb(trials, best, neighbours)
     found = (candidate for gain, candidate in trials.ranked() if gain > 0)
     return list(islice(found, FINALISTS))
 
