@@ -183,6 +183,11 @@ def test_a_forest_of_nothing_known_is_drawn() -> None:
             "a: 0.25, 95 % interval 0.04559 to 0.6994, from 4 rows. Fewer than 30 rows: read it "
             "with care.",
         ),
+        (
+            Finding("far", "a", 0.3, 50, Interval(0.3, 0.1, 0.5, 50, "x"), 0.0, gap=True, p=0.2),
+            "a: 0.3, 95 % interval 0.1 to 0.5, from 50 rows. No difference is shown: p 0.2000, "
+            "corrected for the groups of its measure.",
+        ),
         (Finding("yes", "", None, 0, note="no rows"), "All rows: undefined, because no rows."),
         (
             Finding("yes", "", 1.0, 40, Interval(1.0, -float("inf"), float("inf"), 40, "x"), 0.5),

@@ -69,6 +69,7 @@ def finding_json(one: Finding) -> dict[str, Any]:
         **_bounds(one.interval),
         "n": one.n,
         "ideal": one.ideal,
+        "p": one.p,
         "gap": one.gap,
         "bias": one.bias,
         "few": one.few,
@@ -161,6 +162,7 @@ def _result(run: RunMeasures, cell: Measured) -> dict[str, Any]:
                     "confidence": CONFIDENCE,
                     "n": one.n,
                     "ideal": one.ideal,
+                    "p": one.p,
                 },
                 "verified": False,
             }

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from math import isfinite
 
 from trivium.evals.fairness.base import FEW, About, Finding
-from trivium.evals.intervals import Interval
+from trivium.evals.intervals import CONFIDENCE, Interval
 from trivium.evals.report.plots import number_
+from trivium.evals.report.terminal import p_value
 
 EVERY = "all rows"
 """How the rows of every group together are called."""
@@ -38,7 +39,8 @@ def remark(finding: Finding) -> str:
     if finding.value is None:
         return finding.note
     few = f"only {rows(finding.n)}" if finding.few else ""
-    return "; ".join(part for part in (few, finding.note) if part)
+    p = f"p {p_value(finding.p)}" if finding.p is not None else ""
+    return "; ".join(part for part in (few, p, finding.note) if part)
 
 
 def rows(n: int) -> str:
@@ -55,9 +57,11 @@ def bounded(finding: Finding) -> bool:
 
 def state(finding: Finding) -> str:
     """ "ok", "off" or "open": is the ideal within the interval, outside of it, or not asked?"""
-    if finding.value is None or finding.ideal is None or finding.interval is None:
+    if finding.value is None or finding.ideal is None:
         return "open"
-    if not bounded(finding):
+    if finding.p is not None:  # corrected for its measure's other groups, which an interval is not
+        return "off" if finding.p <= 1 - CONFIDENCE else "ok"
+    if finding.interval is None or not bounded(finding):
         return "open"
     return "ok" if finding.interval.low <= finding.ideal <= finding.interval.high else "off"
 
@@ -75,9 +79,12 @@ def reading(finding: Finding) -> str:
         said += f", from {rows(finding.n)}, too few for an interval."
     else:
         said += f", 95 % interval {bounds(interval)}, from {rows(finding.n)}."
-        if finding.ideal is not None:
+        if finding.ideal is not None and finding.p is None:
             none = "No bias is shown: the" if finding.bias or finding.gap else "The"
             said += f" {_against(finding.ideal, interval, none)}"
+    if finding.p is not None:
+        shown = "A difference is shown" if state(finding) == "off" else "No difference is shown"
+        said += f" {shown}: p {p_value(finding.p)}, corrected for the groups of its measure."
     if finding.few:
         said += f" Fewer than {FEW} rows: read it with care."
     return said
@@ -116,11 +123,9 @@ def _by_group(findings: Sequence[Finding]) -> list[str]:
     if off:
         names = ", ".join(f"{one.group} ({value(one)})" for one in sorted(off, key=_far)[::-1][:6])
         more = f" and {len(off) - 6} more" if len(off) > 6 else ""
-        said.append(
-            f"The interval excludes the ideal in {len(off)} of {len(known)} groups: {names}{more}."
-        )
+        said.append(f"{_off(known)} in {len(off)} of {len(known)} groups: {names}{more}.")
     elif known and any(one.ideal is not None for one in known):
-        said.append(f"In none of {len(known)} groups does the interval exclude the ideal.")
+        said.append(f"{_off(known)} in none of {len(known)} groups.")
     elif len(known) > 1:
         low, high = min(known, key=_number), max(known, key=_number)
         said.append(
@@ -134,6 +139,11 @@ def _by_group(findings: Sequence[Finding]) -> list[str]:
     if few:
         said.append(f"{few} of {len(groups)} groups have fewer than {FEW} rows.")
     return said
+
+
+def _off(findings: Sequence[Finding]) -> str:
+    tested = any(one.p is not None for one in findings)
+    return "A difference is shown" if tested else "The interval excludes the ideal"
 
 
 def _number(finding: Finding) -> float:
