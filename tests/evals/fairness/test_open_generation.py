@@ -1,6 +1,7 @@
 """Open generation: figures computed by hand, groups that differ or do not, beginnings and BOLD."""
 
 import json
+import runpy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -239,9 +240,10 @@ class TestBeginnings:
         assert all(text == text.strip() and "{" not in text for text in first)
 
     def test_the_script_writes_this_file(self) -> None:
-        from scripts.open_generation import rows
-
-        assert rows() == BEGINNINGS
+        script = SHIPPED.parents[2] / "scripts" / "open_generation.py"
+        if not script.is_file():
+            pytest.skip("no scripts beside the package")
+        assert runpy.run_path(str(script))["rows"]() == BEGINNINGS
 
 
 def said(request: Request) -> str:
