@@ -122,7 +122,7 @@ def mmlu_targets(subject: str, rows: int) -> list[int]:
 
 def boolq_targets(rows: int) -> list[int]:
     with (data_folder() / "boolq" / "dev.jsonl").open(encoding="utf-8") as lines:
-        return [0 if json.loads(line)["answer"] else 1 for line in islice(lines, rows)]
+        return [0 if json.loads(line)["answer"] == "True" else 1 for line in islice(lines, rows)]
 
 
 def measure(
