@@ -32,10 +32,14 @@ def load_engine(name: str, settings: "Settings | None" = None, *, batch: bool = 
 
         return OpenAIEngine(name, timeout=settings.timeout)
     if name.startswith("vllm:"):
-        model = name.removeprefix("vllm:")
-        raise UsageError(
-            f"{name} needs a running server: start `vllm serve {model}` "
-            f"and pass http://localhost:8000/v1#{model}"
+        from trivium.engines.masked import find_folder
+        from trivium.engines.vllm import VllmEngine
+
+        return VllmEngine(
+            find_folder(name.removeprefix("vllm:")),
+            name=name,
+            context_length=settings.context_length,
+            dtype="float16" if settings.weights == "f16" else None,
         )
     if name.startswith("mlm:"):
         from trivium.engines.masked import MaskedEngine, find_folder

@@ -3,7 +3,6 @@
 From a folder in the layout of Hugging Face, weights as safetensors; nothing is downloaded.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import cached_property
@@ -19,7 +18,7 @@ from trivium.engines.base import (
     ScoreRequest,
     TokenLogprob,
 )
-from trivium.engines.digest import weights_sha256
+from trivium.engines.digest import folder_sha256
 from trivium.errors import ContextOverflow, Unavailable, UsageError
 
 PREFIX = "mlm:"
@@ -95,12 +94,8 @@ class MaskedEngine:
     def fingerprint(self) -> Fingerprint:
         import transformers
 
-        digest = hashlib.sha256()
-        for file in sorted(self._folder.iterdir()):
-            if file.suffix in (".safetensors", ".json", ".txt", ".model"):
-                digest.update(f"{file.name} {weights_sha256(file)}\n".encode())
         library = f"transformers {transformers.__version__}"
-        return Fingerprint(self._name, digest.hexdigest(), library, {"dtype": "float32"})
+        return Fingerprint(self._name, folder_sha256(self._folder), library, {"dtype": "float32"})
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """Pseudo-log-likelihoods of sentences over what each shares with another one.
@@ -169,7 +164,9 @@ class MaskedEngine:
 
 
 def find_folder(name: str) -> Path:
-    """The folder that `mlm:FOLDER` or `mlm:ORG/MODEL` names; the latter in the hub's own cache.
+    """The folder that FOLDER or ORG/MODEL names, "mlm:" before it or not.
+
+    A model of the hub lies in the hub's own cache.
 
     Raises:
         Unavailable: when it is not there.
