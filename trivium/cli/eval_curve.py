@@ -73,7 +73,7 @@ def curve(
     models = list(dict.fromkeys(model or said.models or [load_settings().model]))
     numbers = None if shots is None else _shots(shots)
     sizes = _sizes(size or [], models if numbers is None else [])
-    asked = [_size(one) for one in at or []]
+    asked = [_size(one, positive=numbers is None) for one in at or []]
     if numbers is None and len(models) < 2:
         raise UsageError("name --shots for a curve over examples, or several --model for a family")
     custom = custom_scorers(said, code)
@@ -240,17 +240,20 @@ def _sizes(given: Sequence[str], models: Sequence[str]) -> dict[str, float]:
             raise UsageError(f'--size "{text}" has to be NAME=PARAMETERS, such as {text}=7B')
         if name not in models:
             raise UsageError(f"--size names {name}, which is no model of a family here")
-        sizes[name] = _size(count)
+        sizes[name] = _size(count, positive=True)
     return sizes
 
 
-def _size(text: str) -> float:
+def _size(text: str, *, positive: bool) -> float:
     """A number with k, M, B or T behind it.
 
     Raises:
-        UsageError: for anything else, and for what is not finite.
+        UsageError: for anything else, and for 0 where it has to be `positive`.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d{1,2})?)([kmbt]?)", text.strip().lower())
     if not found:
         raise UsageError(f'"{text}" is no size; write a number such as 8, 350M or 1.3B')
-    return float(found[1]) * UNITS[found[2]]
+    size = float(found[1]) * UNITS[found[2]]
+    if positive and not size:
+        raise UsageError(f'"{text}" is a size of 0 parameters; a curve needs one above 0')
+    return size

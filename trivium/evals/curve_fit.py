@@ -146,7 +146,7 @@ def logistic(z: Floats, chance: float) -> Law:
         ("m", "s"),
         np.array([float(z.min()) - 3 * reach, 0.0]),
         np.array([float(z.max()) + 3 * reach, MAX_SLOPE]),
-        np.array([[at, s] for at in np.quantile(z, (0.1, 0.5, 0.9)) for s in (0.3, 1.5, 6.0)]),
+        np.array([[at, s] for at in np.quantile(z, (0.1, 0.5, 0.9)) for s in (0.5, 4.0)]),
         lambda theta, at: chance + span * share(theta, at),
         slopes,
         lambda theta: np.stack([np.exp(theta[:, 0]), theta[:, 1]], axis=1),
@@ -267,30 +267,37 @@ def _loss(law: Law, z: Floats, means: Floats, theta: Floats) -> Floats:
 
 
 def _descend(law: Law, z: Floats, means: Floats, start: Floats) -> Floats:
+    """From `start` downhill, each set of points until it is settled."""
     theta = np.clip(np.tile(start, (len(means), 1)), law.low, law.high)
     damping = np.full(len(means), 1e-3)
     loss = _loss(law, z, means, theta)
-    index = np.arange(theta.shape[1])
+    live = np.arange(len(means))
     for _ in range(STEPS):
-        slopes = law.slopes(theta, z)
-        pull = np.einsum("nmp,nm->np", slopes, means - law.predict(theta, z))
-        held = ((theta <= law.low) & (pull < 0)) | ((theta >= law.high) & (pull > 0))
-        slopes = np.where(held[:, None, :], 0.0, slopes)
-        curve = np.einsum("nmp,nmq->npq", slopes, slopes)
-        scale = curve[:, index, index]
-        curve[:, index, index] += damping[:, None] * scale + 1e-12 + held
-        step = np.linalg.solve(curve, np.where(held, 0.0, pull)[..., None])[..., 0]
-        trial = np.clip(theta + step, law.low, law.high)
-        reached = _loss(law, z, means, trial)
-        closer = reached < loss
-        gain = np.where(closer, loss - reached, 0.0)
-        theta = np.where(closer[:, None], trial, theta)
-        settled = (gain <= 1e-12 * loss + 1e-18) & (closer | (damping > 1e6))
-        loss = np.where(closer, reached, loss)
-        damping = np.where(closer, damping / 5, damping * 6).clip(1e-12, 1e9)
-        if settled.all():
+        trial = _step(law, z, means[live], theta[live], damping[live])
+        reached = _loss(law, z, means[live], trial)
+        gain = loss[live] - reached
+        closer = gain > 0
+        better = live[closer]
+        theta[better], loss[better] = trial[closer], reached[closer]
+        damping[live] = np.where(closer, damping[live] / 5, damping[live] * 6)
+        settled = np.where(closer, gain <= 1e-10 * reached + 1e-18, damping[live] > 1e6)
+        live = live[~settled]
+        if not live.size:
             break
     return theta
+
+
+def _step(law: Law, z: Floats, means: Floats, theta: Floats, damping: Floats) -> Floats:
+    """Where one damped Gauss-Newton step leads, within the bounds: (n, p)."""
+    index = np.arange(theta.shape[1])
+    slopes = law.slopes(theta, z)
+    pull = np.einsum("nmp,nm->np", slopes, means - law.predict(theta, z))
+    held = ((theta <= law.low) & (pull < 0)) | ((theta >= law.high) & (pull > 0))
+    slopes = np.where(held[:, None, :], 0.0, slopes)
+    curve = slopes.transpose(0, 2, 1) @ slopes
+    curve[:, index, index] += damping[:, None] * curve[:, index, index] + 1e-12 + held
+    step = np.linalg.solve(curve, np.where(held, 0.0, pull)[..., None])[..., 0]
+    return np.asarray(np.clip(theta + step, law.low, law.high))
 
 
 def _jump(law: Law, z: Floats, means: Floats, drawn: Floats, best: Floats) -> Jump:
