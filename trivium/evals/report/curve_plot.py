@@ -43,7 +43,7 @@ def curve_plot(curve: Curve, guesses: Sequence[Guess] = ()) -> Markup:
     every = [*inside, *sizes]
     grid = np.geomspace(min(every), max(every), STEPS)
     drawn = [one.at(grid) for one in curve.fits]
-    frame = _frame(curve, every, [middle for middle, _, _ in drawn], guesses)
+    frame = _frame(curve, every, drawn, guesses)
     parts = [*_beyond(frame, inside, sizes), *_axes(frame, curve, sizes)]
     if curve.chance is not None:
         y = frame.y(curve.chance)
@@ -71,15 +71,21 @@ def curve_plot(curve: Curve, guesses: Sequence[Guess] = ()) -> Markup:
 
 
 def _frame(
-    curve: Curve, every: Sequence[float], middles: Sequence[Floats], guesses: Sequence[Guess]
+    curve: Curve,
+    every: Sequence[float],
+    drawn: Sequence[tuple[Floats, Floats, Floats]],
+    guesses: Sequence[Guess],
 ) -> _Frame:
+    """All points and laws; bands too where they cannot run away, as a score's cannot."""
     said = [point.interval for point in curve.points] + [guess.interval for guess in guesses]
     values = [value for one in said for value in (one.low, one.mean, one.high) if isfinite(value)]
-    values += [float(value) for middle in middles for value in (middle.min(), middle.max())]
+    values += [float(value) for lines in drawn for value in (lines[0].min(), lines[0].max())]
     values += [] if curve.chance is None else [curve.chance]
+    share = curve.metric not in LOSSES and min(values) >= 0 and max(values) <= 1
+    if share:
+        values += [float(value) for _, low, high in drawn for value in (low.min(), high.max())]
     low, high = min(values), max(values)
     gap = max(high - low, 0.02) * 0.08
-    share = curve.metric not in LOSSES and low >= 0 and high <= 1
     low, high = low - gap, high + gap
     if share:
         low, high = max(0.0, low), min(1.0, high)

@@ -31,7 +31,7 @@ def sentences(curve: Curve) -> list[str]:
         said += _shape(one)
     shown = [one for one in curve.fits if curve.best in (None, one.law.name)]
     said += [_jump(curve, one) for one in shown if one.jump is not None]
-    if curve.metric not in LOSSES and any(one.jump for one in shown):
+    if curve.metric not in LOSSES and _jumps(curve):
         said.append(CAUTION)
     if curve.left_out:
         said.append(
@@ -71,7 +71,7 @@ def _shape(one: Fit) -> list[str]:
     if one.explained < HALF:
         said.append(
             f"The {one.law.name} follows {max(one.explained, 0):.0%} of how the points differ: "
-            "it is not their shape."
+            "the rest is noise or another shape."
         )
     if edge:
         said.append(
@@ -92,7 +92,7 @@ def _jump(curve: Curve, one: Fit) -> str:
     )
     if jump.p < RARE:
         return f"{seen} The smooth law does not explain it."
-    return f"{seen} The smooth law explains it; no jump is shown."
+    return f"{seen} The noise of the rows can be all of it; no jump is shown."
 
 
 def together(curves: Sequence[Curve]) -> list[str]:
