@@ -35,6 +35,10 @@ def logprob(token: int) -> float:
     return token - 10.0
 
 
+class RefusedError(Exception):
+    """In the place of vLLM's own error for a request that it cannot do."""
+
+
 @dataclass
 class FakeLLM:
     """Answers every prompt with `written`, the tokens of the text "red blue" and the end."""
@@ -153,19 +157,21 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> FakeLLM:
         fake.settings = settings
         return fake
 
-    def params(**settings: Any) -> dict[str, Any]:
+    def sampling(**settings: Any) -> dict[str, Any]:
         if settings["temperature"] > 2:
-            raise ValueError("temperature must be in [0, 2], got 3.0.\nmore")
+            raise RefusedError("temperature must be in [0, 2], got 3.0.\nmore")
         return settings
 
-    module, platforms, sampling = map(
-        ModuleType, ("vllm", "vllm.platforms", "vllm.sampling_params")
-    )
-    vars(module).update(LLM=load, SamplingParams=params, __version__="0.32.0")
-    vars(platforms).update(current_platform=SimpleNamespace(is_cpu=lambda: True))
-    vars(sampling).update(StructuredOutputsParams=dict)
-    for one in (module, platforms, sampling):
-        monkeypatch.setitem(sys.modules, one.__name__, one)
+    modules: dict[str, dict[str, Any]] = {
+        "vllm": {"LLM": load, "SamplingParams": sampling, "__version__": "0.32.0"},
+        "vllm.exceptions": {"VLLMClientError": RefusedError},
+        "vllm.platforms": {"current_platform": SimpleNamespace(is_cpu=lambda: True)},
+        "vllm.sampling_params": {"StructuredOutputsParams": dict},
+    }
+    for name, content in modules.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
     return fake
 
 
@@ -413,7 +419,12 @@ def test_a_score_that_does_not_fit(engine: VllmEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raised", "kind"), [(ValueError("bad\nx"), UsageError), (RuntimeError("dead"), Unavailable)]
+    ("raised", "kind"),
+    [
+        (ValueError("bad\nx"), UsageError),
+        (RefusedError("bad"), UsageError),
+        (RuntimeError("dead"), Unavailable),
+    ],
 )
 def test_a_failure_of_vllm_is_one_sentence(
     engine: VllmEngine,

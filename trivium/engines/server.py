@@ -205,7 +205,7 @@ class Server:
         return tokens if isinstance(tokens, list) else None
 
     def _optional(self, ask: Callable[[], Any]) -> Any:
-        """The answer, None from a server that refuses: it lacks the end point, unless it is busy."""
+        """The answer; None where a server refuses that is not busy: it lacks the end point."""
         try:
             return ask()
         except Refused as refusal:

@@ -38,11 +38,13 @@ class Offline:
         self._name = name
         vllm = _library(name)
         from vllm import SamplingParams
+        from vllm.exceptions import VLLMClientError
         from vllm.platforms import current_platform
         from vllm.sampling_params import StructuredOutputsParams
 
         self._params: Any = SamplingParams
         self._structured: Any = StructuredOutputsParams
+        self._refusals = (VLLMClientError, ValueError)
         self.version = str(vllm.__version__)
         self.decoded = 0
         """Tokens of prompts that were not in the cache, and tokens written, so far."""
@@ -80,7 +82,7 @@ class Offline:
         try:
             structured = None if schema is None else self._structured(json=dict(schema))
             return self._params(structured_outputs=structured, **settings)
-        except ValueError as error:
+        except self._refusals as error:
             raise UsageError(f"vLLM refuses the request: {_said(error)}") from error
 
     def run(self, prompts: Sequence[Sequence[int]], params: Sequence[Any]) -> list[Any]:
@@ -144,7 +146,7 @@ class Offline:
         self.decoded += read + sum(len(one.token_ids) for one in output.outputs)
 
     def _failure(self, error: Exception) -> TriviumError:
-        if isinstance(error, ValueError):  # vLLM's own kind for what it cannot do
+        if isinstance(error, self._refusals):
             return UsageError(f"vLLM refuses the request: {_said(error)}")
         return Unavailable(f"vLLM failed with {self._name}: {_said(error)}")
 
