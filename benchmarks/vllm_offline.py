@@ -7,8 +7,8 @@ news of AG News. vLLM computes in float32 with the weights in `FOLDER`, which sc
 makes from MODEL's file, the batch engine with F16; a process of its own runs it, by the
 interpreter `--python`. Both are what `make test-vllm` makes, and the defaults.
 
-MMLU is scored twice. `of the prompts` are the tokens decoded, of those of all requests' prompts; the
-four choices that share a request of vLLM's make it 0.25, and what is less comes from its cache.
+MMLU is scored twice. `of the prompts` are the tokens decoded, of those of all requests' prompts:
+the four choices that share a request of vLLM's make it 0.25, and what is less comes from its cache.
 Bars: log-probabilities differ by at most 0.02 on average, the choices are the same, and less than
 0.2 is decoded in vLLM's first pass.
 """
