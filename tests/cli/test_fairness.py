@@ -201,6 +201,8 @@ def test_group_metrics_of_any_run(
     assert ["TPR", "b", "0"] in lines
     assert ["FPR", "all rows", "undefined"] in lines
     assert ["demographic parity difference", "all rows", "1"] in lines
+    assert run(["fairness", "report", "mine", *options, "--max-gap", "0.5"]) == 6
+    assert "gap ≤ 0.5" in capsys.readouterr().err
     assert run(["fairness", "report", "mine", "--group", "sex", "--positive", "yes"]) == 2
     assert 'no column "sex"; it has id, text, group' in capsys.readouterr().err
 

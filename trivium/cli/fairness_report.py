@@ -43,10 +43,19 @@ def report(
         str | None,
         typer.Option("--gates", help="A suite whose fairness gates are judged; exit 6 if lost."),
     ] = None,
+    max_gap: Annotated[
+        float | None,
+        typer.Option("--max-gap", min=0, help="Gate: groups differ by at most so much."),
+    ] = None,
+    max_bias: Annotated[
+        float | None,
+        typer.Option("--max-bias", min=0, help="Gate: bias is at most so far from its ideal."),
+    ] = None,
 ) -> None:
     """Write one page for a committee: figures in plain words, intervals, worst rows, limits.
 
-    Models and prompts of one benchmark are compared with the first of them, row by row.
+    Models and prompts of one benchmark are compared with the first of them, row by row. With
+    `--group`, `--max-gap` and `--max-bias` judge the group metrics; exit 6 when one is too large.
     """
     from trivium.evals.fairness.gates import parse_gates
     from trivium.evals.fairness.report.page import page
@@ -57,12 +66,17 @@ def report(
         raise UsageError(f"{card} is neither .md nor .json")
     with opened() as runs:
         gates = pinned(runs, parse_gates(load_suite(suite).fairness) if suite else [])
+        bounds = {"max_gap": max_gap, "max_bias": max_bias}
+        own = parse_gates([{key: one} for key, one in bounds.items() if one is not None])
         made = _Made(runs)
         for name in dict.fromkeys(runs.get(name).id for name in names):
             for benchmark in benchmarks_of(runs.get(name), group, positive):
                 measured = made.add(name, benchmark)
-                if gates and benchmark.ABOUT.name != "groups":
-                    made.verdicts += judged(runs, measured, benchmark, gates)
+                if benchmark.ABOUT.name == "groups":
+                    made.verdicts += judged(runs, measured, benchmark, own)
+                else:
+                    more = own if group is None else []
+                    made.verdicts += judged(runs, measured, benchmark, [*gates, *more])
         made.compare()
     if card is not None:
         with atomic_write(card) as file:
