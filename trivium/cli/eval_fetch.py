@@ -1,11 +1,14 @@
 """`trivium eval fetch`: bring the data of suites here, verified."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trivium.cli import console
+
+if TYPE_CHECKING:
+    from trivium.evals.fetch import Source
 
 
 def fetch(
@@ -28,7 +31,7 @@ def fetch(
     results: list[object] = []
     for name in dict.fromkeys(one for given in names for one in data.wanted(given)):
         if (source := data.sources().get(name)) is not None:
-            what = f"{console.size(source.size)}, licence: {source.licence}"
+            what = f"{_size(source)}, licence: {source.licence}"
             console.note(f"{name}: {what}, from {source.downloads[0].urls[0]}")
         with download_bar() as report:
             path = data.fetch(name, report)
@@ -61,7 +64,11 @@ def _show(as_json: bool) -> None:
     console.table(
         ("data set", "download", "licence", ""),
         [
-            (one.name, console.size(one.size), one.licence, "here" if one.folder.is_dir() else "")
+            (one.name, _size(one), one.licence, "here" if one.folder.is_dir() else "")
             for one in sources().values()
         ],
     )
+
+
+def _size(source: "Source") -> str:
+    return "size unknown" if source.size is None else console.size(source.size)

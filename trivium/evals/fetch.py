@@ -26,14 +26,16 @@ HUB = "hf:"
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One file of the network, of `size` bytes, from the first of `urls` that has it.
+    """One file of the network, from the first of `urls` that has it.
+
+    `size` is in bytes, and None where nobody has published it beside the sha256.
 
     It is kept as `path`; or it is an archive, and `members` (exact name -> path) are kept. Paths
     are relative to the folder of the data set.
     """
 
     urls: tuple[str, ...]
-    size: int
+    size: int | None
     sha256: str
     path: str | None
     members: Mapping[str, str]
@@ -52,9 +54,10 @@ class Source:
     downloads: tuple[Download, ...]
 
     @property
-    def size(self) -> int:
-        """Bytes to download."""
-        return sum(one.size for one in self.downloads)
+    def size(self) -> int | None:
+        """Bytes to download, None where one is not known."""
+        sizes = [one.size for one in self.downloads]
+        return None if None in sizes else sum(size or 0 for size in sizes)
 
     @property
     def folder(self) -> Path:
@@ -203,4 +206,5 @@ def _download(raw: dict[str, Any]) -> Download:
         for inside, path in raw.pop("members", {}).items()
         for one in each
     }
-    return Download(tuple(raw.pop("urls")), path=raw.pop("path", None), members=members, **raw)
+    path, size = raw.pop("path", None), raw.pop("size", None)
+    return Download(tuple(raw.pop("urls")), size, path=path, members=members, **raw)

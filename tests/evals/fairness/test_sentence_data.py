@@ -81,6 +81,7 @@ def test_stereoset_reads_lines_and_the_authors_json(tmp_path: Path) -> None:
         "before": "I met a Utopian.", "texts": [" He was late.", " He was early.", " Fish swim."],
     }  # fmt: skip
     first, second = stereoset(whole)
+    assert list(stereoset(tmp_path)) == [first, second]  # a folder, with the authors' file first
     assert first == {**row, "id": "ab"}
     assert (second["before"], second["texts"]) == (
         "",
@@ -191,6 +192,11 @@ def test_crows_pairs_has_the_counts_of_the_paper(data: Path) -> None:
         "disability": 60,
     }  # fmt: skip
     assert Counter(row["direction"] for row in rows) == {"stereo": 1290, "antistereo": 218}
+
+
+def test_a_folder_without_stereoset_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has neither dev\.json nor dev\.jsonl"):
+        list(stereoset(tmp_path))
 
 
 def test_stereoset_has_the_counts_of_the_authors(data: Path) -> None:

@@ -67,13 +67,18 @@ def crows_pairs(file: Path) -> Iterator[Columns]:
 
 
 def stereoset(file: Path) -> Iterator[Columns]:
-    """The `dev.json` of the authors, or the same as JSON Lines without ids.
+    """The `dev.json` of the authors, or the same as JSON Lines without ids, or a folder with one.
 
     `before` is what stands before the texts that are compared: nothing within a sentence, and the
     context between sentences, which a full stop ends where nothing else does, as in the authors'
     code. `texts` are the stereotype, the anti-stereotype and the unrelated one.
     Source: Nadeem et al. 2021, https://github.com/moinnadeem/StereoSet
     """
+    if file.is_dir():
+        held = [place for name in ("dev.json", "dev.jsonl") if (place := file / name).exists()]
+        if not held:
+            raise UsageError(f"{file} has neither dev.json nor dev.jsonl of StereoSet")
+        file = held[0]
     for where, one in _stereoset_lines(file) if _is_lines(file) else _stereoset_json(file):
         texts = [one.get(label) for label in _LABELS]
         kind, context = one.get("type"), one.get("context")
