@@ -1,14 +1,16 @@
 """Multiple choice by log-likelihood: the batch engine against one request at a time.
 
-    python -m benchmarks.batch_score [MODEL] [--rows 25] [--tasks mmlu boolq agnews]
+    python -m benchmarks.batch_score [MODEL] [--rows 25] [--tasks mmlu boolq agnews] [--native 5]
 
 MMLU 5-shot (8 subjects), BoolQ and AG News zero-shot, `--rows` of each subject or task. A request
 is a prompt and one choice; one at a time, without reuse, each is a pass over its prompt. The passes
 of a row's choices are the same work, so that one is timed and counted for each choice. Passes on
-the native form of the weights, which is what a user had before, are timed on every fifth row and
-scaled by tokens; those on the batch engine's form on every row, and the scores are compared with
-theirs. "Of the limit" is the speed of the unique tokens over the bare prefill of one sequence of
-1,024 tokens, same build and form. Sides take turns by subject, since machines are seldom quiet.
+the native form of the weights, which is what a user had before, are timed on every `--native`th row
+and scaled by tokens (0: not at all); those on the batch engine's form on every row, and the scores
+are compared with theirs. "Of the limit" is the speed of the unique tokens over the bare prefill of
+one sequence of 1,024 tokens, same build and form, in chunks of 256 or 512, whichever is faster; "of
+own length" is the same with sequences as long as the requests, since attention takes longer there.
+Sides take turns by subject, since machines are seldom quiet.
 """
 
 import argparse
@@ -27,9 +29,9 @@ from trivium.engines.base import ScoreRequest
 from trivium.engines.batch import BatchEngine
 from trivium.engines.llama import CHUNK
 from trivium.engines.native import Context, Weights
+from trivium.engines.scoring import BATCH
 from trivium.engines.unpack import choose_form
 
-EVERY = 5  # of the rows, one is timed on the native form
 PREFILL = 1024  # tokens of the bare prefill
 SUBJECTS = (
     "abstract_algebra astronomy college_computer_science high_school_us_history machine_learning "
@@ -56,6 +58,7 @@ class Tally:
     native: float = 0.0
     same: float = 0.0
     bare: list[float] = field(default_factory=list)
+    own: float = 0.0  # seconds of the unique tokens at the speed of a bare sequence of own length
     agreed: int = 0
     differences: list[float] = field(default_factory=list)
 
@@ -109,17 +112,22 @@ class Passes:
     def __init__(self, weights: Weights, threads: int) -> None:
         self.weights = weights
         self._context = Context(
-            weights, length=8192, threads=threads, chunk=CHUNK, flash_attention=True
+            weights, length=8192, threads=threads, chunk=max(CHUNK, BATCH), flash_attention=True
         )
 
-    def prefill(self, tokens: list[int]) -> float:
+    def prefill(self, tokens: list[int], chunk: int = CHUNK) -> float:
         """Seconds for a pass over the tokens."""
         start = time.perf_counter()
         self._context.keep(0)
-        for at in range(0, len(tokens), CHUNK):
-            self._context.decode(tokens[at : at + CHUNK])
+        for at in range(0, len(tokens), chunk):
+            self._context.decode(tokens[at : at + chunk])
         self._context.logits()
         return time.perf_counter() - start
+
+    def bare(self, length: int) -> float:
+        """Tokens a second of one sequence of that length."""
+        tokens = [1000 + at % PREFILL for at in range(length)]
+        return length / min(self.prefill(tokens), self.prefill(tokens, BATCH))
 
     def score(self, row: Row) -> tuple[float, npt.NDArray[np.float64]]:
         """Seconds for one pass a choice, and the choices' log-probabilities, shape (choices,)."""
@@ -134,28 +142,26 @@ class Passes:
         return seconds * len(spelt), logits[[tokens[0] for tokens in spelt]]
 
 
-def measure(rows: list[Row], engine: BatchEngine, native: Passes, same: Passes, t: Tally) -> None:
+def measure(
+    rows: list[Row], engine: BatchEngine, native: Passes, same: Passes, every: int, t: Tally
+) -> None:
     requests = [ScoreRequest(choice, prompt=row.prompt) for row in rows for choice in row.choices]
-    prefixes = {
-        tuple(tokens[:end])
-        for row in rows
-        for tokens in [same.weights.tokenize(row.prompt, special=True)]
-        for end in range(1, len(tokens) + 1)
-    }
-    t.unique += len(prefixes)
+    prompts = [same.weights.tokenize(row.prompt, special=True) for row in rows]
+    unique = len({tuple(one[:end]) for one in prompts for end in range(1, len(one) + 1)})
+    t.unique += unique
     t.rows += len(rows)
-    timed = [row for at, row in enumerate(rows) if at % EVERY == 0]
-    spent = sum(native.score(row)[0] for row in timed)
-    t.native += spent * _letters(rows, same.weights) / _letters(timed, same.weights)
+    if every:
+        spent = sum(native.score(row)[0] for row in rows[::every])
+        t.native += spent * sum(map(len, prompts)) / sum(map(len, prompts[::every]))
 
-    fill = list(range(1000, 1000 + PREFILL))
-    before = same.prefill(fill)
+    before = same.bare(PREFILL)
     held = engine.decoded_tokens
     start = time.perf_counter()
     scores = engine.score(requests)
     t.tree += time.perf_counter() - start
     t.decoded += engine.decoded_tokens - held
-    t.bare += [PREFILL / before, PREFILL / same.prefill(fill)]
+    t.bare += [before, same.bare(PREFILL)]
+    t.own += unique / same.bare(sum(map(len, prompts)) // len(prompts))
 
     size = len(rows[0].choices)
     for at, row in enumerate(rows):
@@ -164,11 +170,6 @@ def measure(rows: list[Row], engine: BatchEngine, native: Passes, same: Passes, 
         ours = np.array([score.logprob for score in scores[at * size : (at + 1) * size]])
         t.agreed += int(ours.argmax() == alone.argmax())
         t.differences += np.abs(ours - alone).tolist()
-
-
-def _letters(rows: list[Row], weights: Weights) -> int:
-    """Prompt tokens of the rows."""
-    return sum(len(weights.tokenize(row.prompt, special=True)) for row in rows)
 
 
 def report(task: str, t: Tally, bars: dict[str, float]) -> None:
@@ -182,14 +183,18 @@ def report(task: str, t: Tally, bars: dict[str, float]) -> None:
     }
     print(f"{task}: {t.rows} rows, {len(t.differences)} requests, {t.unique} unique tokens")
     print(f"  batch engine                      {t.tree:9.1f} s")
-    print(f"  one at a time, native form        {t.native:9.1f} s  {results['native']:6.1f} times")
+    if t.native:
+        print(
+            f"  one at a time, native form        {t.native:9.1f} s  {results['native']:6.1f} times"
+        )
     print(f"  one at a time, the engine's form  {t.same:9.1f} s  {t.same / t.tree:6.1f} times")
     print(
         f"  bare prefill, the engine's form   {limit:9.0f} tokens/s; tree {t.unique / t.tree:.0f}"
     )
+    print(f"  of the speed of bare sequences of own length  {t.own / t.tree:.4f}")
     print(f"  largest difference of a log-probability {max(t.differences):.4f}")
     for name, value in results.items():
-        if name in bars:
+        if name in bars and (t.native or name != "native"):
             bar = bars[name]
             holds = value <= bar if name in ("decoded", "difference") else value >= bar
             print(f"  {name:10} {value:8.4f}  (bar {bar}: {'holds' if holds else 'MISSED'})")
@@ -200,6 +205,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="smollm2-135m")
     parser.add_argument("--rows", type=int, default=25)
     parser.add_argument("--tasks", nargs="+", default=["mmlu", "boolq", "agnews"])
+    parser.add_argument("--native", type=int, default=5, metavar="EVERY", help="0: not at all")
     options = parser.parse_args()
 
     from trivium.models import hardware, store
@@ -214,7 +220,7 @@ def main() -> None:
     for task in options.tasks:
         tally = Tally()
         for rows in parts(task, options.rows):
-            measure(rows, engine, native, same, tally)
+            measure(rows, engine, native, same, options.native, tally)
         bars = {"native": 20, "limit": 0.85} if task == "mmlu" else {"native": 1.5}
         report(task, tally, every | bars)
     engine.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def convert(source: Path, folder: Path) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
     place, name = str(source.parent), source.name
     model = AutoModelForCausalLM.from_pretrained(place, gguf_file=name)
@@ -22,7 +22,23 @@ def convert(source: Path, folder: Path) -> None:
     plain = LlamaForCausalLM(config)
     plain.load_state_dict(model.state_dict())
     plain.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(place, gguf_file=name).save_pretrained(folder)
+    tokenizer(source).save_pretrained(folder)
+
+
+def tokenizer(source: Path) -> Any:
+    """The file's tokenizer. transformers leaves out that SmolLM's splits texts at every digit."""
+    from gguf import GGUFReader
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+    from transformers import AutoTokenizer
+
+    found: Any = AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
+    field = GGUFReader(source).get_field("tokenizer.ggml.pre")
+    if field is not None and field.contents() == "smollm":
+        digits = Digits(individual_digits=True)
+        found.backend_tokenizer.pre_tokenizer = Sequence(
+            [digits, ByteLevel(add_prefix_space=False)]
+        )
+    return found
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Serve the default model with vLLM on this machine's CPU and run the tests that need a server.
-# With TRIVIUM_VLLM_URL set, that server is tested and none is started.
+# Run the tests that need vLLM, on this machine's CPU with the default model: those of its offline
+# engine, which run inside vLLM's environment, and those of its server, which is started here.
+# With TRIVIUM_VLLM_URL set, that server alone is tested and nothing is started.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,9 +15,15 @@ if [ -z "${TRIVIUM_VLLM_URL:-}" ]; then
         .venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
         touch .venv-vllm/.ready
     fi
+    if [ ! -e .venv-vllm/bin/pytest ]; then  # and what else the tests of the offline engine import
+        .venv-vllm/bin/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps \
+            tenacity platformdirs pytest pytest-timeout pytest-asyncio iniconfig pluggy
+    fi
     if [ ! -e $model/tokenizer.json ]; then
         .venv-vllm/bin/python scripts/hf_folder.py .cache/models/smollm2-135m/*.gguf $model
     fi
+    TRIVIUM_TEST_VLLM=$model VLLM_CPU_KVCACHE_SPACE=1 TRIVIUM_OFFLINE=1 \
+        .venv-vllm/bin/python -m pytest -p no:cacheprovider tests/engines/test_vllm_offline.py
     VLLM_CPU_KVCACHE_SPACE=2 HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 \
         .venv-vllm/bin/python -m vllm.entrypoints.openai.api_server --model $model \
         --host 127.0.0.1 --port "$port" --served-model-name tiny \
@@ -31,4 +38,4 @@ if [ -z "${TRIVIUM_VLLM_URL:-}" ]; then
     done
     export TRIVIUM_VLLM_URL="http://127.0.0.1:$port/v1#tiny"
 fi
-.venv/bin/python -m pytest -m vllm tests/engines
+.venv/bin/python -m pytest -m vllm tests/engines/test_vllm_server.py

@@ -9,7 +9,16 @@ import pytest
 
 from trivium.config import load_settings
 from trivium.engines import batch as batches
-from trivium.engines.base import Engine, Message, Request, Sampling, ScoreRequest, Tool
+from trivium.engines.base import (
+    Completion,
+    Engine,
+    Message,
+    PartialFailure,
+    Request,
+    Sampling,
+    ScoreRequest,
+    Tool,
+)
 from trivium.engines.batch import BatchEngine
 from trivium.engines.llama import LlamaEngine
 from trivium.engines.load import load_engine
@@ -120,9 +129,19 @@ def test_what_cannot_be_scored_is_an_error(batch: BatchEngine) -> None:
     fine = ScoreRequest(" x", prompt="Hello")
     with pytest.raises(ContextOverflow, match=r"prompt needs \d+ tokens, but .* holds 1024"):
         batch.score([fine, ScoreRequest(" x", prompt=STORY * 10)])
-    with pytest.raises(UsageError, match="needs a prompt"):
-        batch.score([fine, ScoreRequest("x")])
     assert batch.score([]) == []
+
+
+def test_an_empty_prompt_is_where_a_document_begins(
+    batch: BatchEngine, single: LlamaEngine
+) -> None:
+    """SmolLM2 was given this token before every text, and adds it to none by itself."""
+    asked = [ScoreRequest("Once upon a time"), ScoreRequest("Once", prompt="<|im_start|>")]
+    whole, begun = batch.score(asked)
+    assert whole.tokens[0] == begun.tokens[0]
+    assert len(whole.tokens) == 4
+    (alone,) = single.score(asked[:1])
+    assert alone.logprob == pytest.approx(whole.logprob, abs=3 * CLOSE)
 
 
 def topics(count: int, tokens: int) -> list[Request]:
@@ -187,12 +206,30 @@ def test_each_request_keeps_its_own_rules(batch: BatchEngine) -> None:
     assert (silent.text, silent.completion_tokens, silent.finish) == ("", 0, "length")
 
 
-def test_a_broken_answer_ends_the_call_and_leaves_the_engine_whole(batch: BatchEngine) -> None:
+def test_what_fails_alone_does_not_lose_the_others(batch: BatchEngine) -> None:
+    """A cut answer, a prompt that does not fit, a grammar that is none: each has its own error."""
     asked = topics(3, 6)
     cut = replace(asked[1], schema={"type": "string", "minLength": 40})
-    with pytest.raises(SchemaViolation, match="stopped at 7 tokens inside the JSON"):
-        batch.generate([asked[0], cut, asked[2]])
-    assert len(batch.generate(asked)) == 3
+    long = Request(prompt=STORY * 10)
+    odd = replace(asked[2], grammar="no grammar")
+    with pytest.raises(PartialFailure, match="3 of 6 requests failed; the first") as caught:
+        batch.generate([asked[0], cut, asked[1], long, odd, asked[2]])
+    first, broken, second, large, ungrammatical, third = caught.value.results
+    assert isinstance(broken, SchemaViolation)
+    assert "stopped at 7 tokens inside the JSON" in str(broken)
+    assert isinstance(large, ContextOverflow)
+    assert isinstance(ungrammatical, UsageError)
+    assert caught.value.exit_code == SchemaViolation.exit_code
+    together = batch.generate(asked)
+    for one, other in zip((first, second, third), together, strict=True):
+        assert isinstance(one, Completion)
+        assert one.completion_tokens == other.completion_tokens
+
+
+def test_one_request_fails_with_its_own_error(batch: BatchEngine) -> None:
+    cut = replace(topics(1, 6)[0], schema={"type": "string", "minLength": 40})
+    with pytest.raises(SchemaViolation, match="inside the JSON"):
+        batch.generate([cut])
 
 
 def test_tools_are_called_in_a_batch(batch: BatchEngine) -> None:

@@ -17,8 +17,11 @@ def test_a_url_is_a_server() -> None:
         server.close()
 
 
-def test_vllm_is_reached_through_its_server() -> None:
-    with pytest.raises(UsageError, match=r"vllm serve org/model.*localhost:8000/v1#org/model"):
+def test_a_model_for_vllm_is_not_downloaded_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(Unavailable, match=r"no folder org/model.*hf download org/model"):
         load_engine("vllm:org/model")
 
 

@@ -1,5 +1,6 @@
 """The engine for OpenAI-compatible servers, against a server in this process."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -7,9 +8,19 @@ from typing import Any
 import pytest
 
 from tests.engines.server import VLLM, Asked, FakeServer, Reply, chat
-from trivium.engines.base import Engine, Message, Request, Sampling, ScoreRequest, TokenLogprob
-from trivium.engines.openai import OpenAIEngine
+from trivium.engines.base import (
+    Completion,
+    Engine,
+    Message,
+    PartialFailure,
+    Request,
+    Sampling,
+    ScoreRequest,
+    TokenLogprob,
+)
+from trivium.engines.openai import CONCURRENT, OpenAIEngine
 from trivium.engines.server import UNKNOWN_CONTEXT
+from trivium.engines.transport import ATTEMPTS, Refused
 from trivium.errors import (
     ContextOverflow,
     SchemaViolation,
@@ -103,6 +114,53 @@ def test_many_answers_come_in_order(server: FakeServer, engine: OpenAIEngine) ->
     server.on(CHAT, echo)
     asks = [Request((Message("user", str(n)),)) for n in range(20)]
     assert [answer.text for answer in engine.generate(asks)] == [str(n) for n in range(20)]
+
+
+def test_many_requests_are_under_way_at_once_but_not_too_many(
+    server: FakeServer, engine: OpenAIEngine
+) -> None:
+    under_way: set[str] = set()
+    most = 0
+
+    def slow(asked: Asked) -> Reply:
+        nonlocal most
+        text = asked.body["messages"][0]["content"]
+        under_way.add(text)
+        most = max(most, len(under_way))
+        time.sleep(0.05)
+        under_way.remove(text)
+        return Reply(events=chat(text))
+
+    server.on(CHAT, slow)
+    engine.generate([Request((Message("user", str(n)),)) for n in range(3 * CONCURRENT)])
+    assert CONCURRENT // 2 <= most <= CONCURRENT
+
+
+def test_a_refused_request_does_not_lose_the_others(
+    server: FakeServer, engine: OpenAIEngine
+) -> None:
+    def some(asked: Asked) -> Reply:
+        text = asked.body["messages"][0]["content"]
+        if text == "3":
+            return Reply({"error": {"message": "not this"}}, status=400)
+        return Reply(events=chat(text))
+
+    server.on(CHAT, some)
+    with pytest.raises(PartialFailure, match=r"1 of 20 requests failed; .*not this") as failure:
+        engine.generate([Request((Message("user", str(n)),)) for n in range(20)])
+    results = failure.value.results
+    assert isinstance(results[3], Refused)
+    texts = [one.text for one in results if isinstance(one, Completion)]
+    assert texts == [str(n) for n in range(20) if n != 3]
+
+
+def test_a_server_that_is_gone_is_not_asked_for_every_row(
+    server: FakeServer, engine: OpenAIEngine
+) -> None:
+    server.on(CHAT, Reply(status=503))
+    with pytest.raises(Unavailable, match="status 503"):
+        engine.generate([HELLO] * 200)
+    assert len(server.bodies(CHAT)) <= (2 * CONCURRENT - 1) * ATTEMPTS
 
 
 def test_a_busy_server_is_asked_again(

@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scripted import ScriptedEngine
-from trivium.engines.base import Completion, Message, Request, Sampling, ScoreRequest, Timing
-from trivium.errors import ContextOverflow, TriviumError, Unavailable
+from trivium.engines.base import (
+    Completion,
+    Message,
+    Request,
+    Sampling,
+    ScoreRequest,
+    Timing,
+    completions,
+)
+from trivium.errors import ContextOverflow, SchemaViolation, TriviumError, Unavailable
 from trivium.evals.base import Choice
 from trivium.evals.cache import Cache, ask_each
 
@@ -100,6 +108,21 @@ def test_each_failing_request_fails_alone(sound: list[bool]) -> None:
     assert len(results) == len(sound)
     for at, result in enumerate(results):
         assert result == str(at) if sound[at] else isinstance(result, ContextOverflow)
+
+
+def test_an_engine_that_says_which_requests_failed_is_asked_once() -> None:
+    calls: list[int] = []
+    fine = Completion("fine", "stop", 1, 1)
+    odd = SchemaViolation("odd")
+
+    def ask(requests: Sequence[int]) -> list[Completion]:
+        calls.append(len(requests))
+        return completions([odd if one == 3 else fine for one in requests])
+
+    assert ask_each(ask, range(5)) == [fine, fine, fine, odd, fine]
+    assert calls == [5]
+    assert ask_each(ask, [3]) == [odd]
+    assert ask_each(ask, [3, 3]) == [odd, odd]
 
 
 def test_a_model_that_is_gone_is_asked_three_times_at_most() -> None:

@@ -12,19 +12,23 @@ import typer
 
 from trivium.cli import console
 from trivium.cli.eval_compare import compare
+from trivium.cli.eval_curve import curve
+from trivium.cli.eval_fetch import fetch
 from trivium.cli.eval_report import report
+from trivium.cli.eval_run import carry_out, require_results
 from trivium.cli.eval_show import judge_gates, show_run
-from trivium.errors import TriviumError, UsageError
+from trivium.errors import UsageError
 
 if TYPE_CHECKING:
-    from trivium.evals.runner import Progress, Watch
     from trivium.evals.store import Run, Runs
 
 app = typer.Typer(
     no_args_is_help=True, help="Run suites of prompts, models and data, and compare them."
 )
 app.command()(compare)
+app.command("curve")(curve)
 app.command()(report)
+app.command()(fetch)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Name = Annotated[str, typer.Argument(help="A run's id, or a suite's name for its newest run.")]
@@ -41,6 +45,14 @@ def run(
         Path | None, typer.Option("--data", help="A file or folder in place of the suite's.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Rows at most.")] = None,
+    system_prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system-prompt",
+            metavar="PROMPT",
+            help="Also ask behind this prompt's system part; may be repeated.",
+        ),
+    ] = None,
     code: Annotated[
         Path | None, typer.Option("--code", help="The Python file with scorers that may be run.")
     ] = None,
@@ -59,45 +71,32 @@ def run(
 
     Exit 6 when one of the suite's gates does not hold.
     """
-    from trivium.config import load_settings
-    from trivium.engines.load import load_engine
-    from trivium.evals.cache import Cache
     from trivium.evals.custom import custom_scorers
     from trivium.evals.gates import parse_gates
-    from trivium.evals.plan import make_plan
-    from trivium.evals.runner import run as carry_out
     from trivium.evals.store import Runs
     from trivium.evals.suite import load_suite
 
-    settings = load_settings()
     said = load_suite(suite)
     gates = parse_gates(said.gates)
     custom = custom_scorers(said, code)
-    models = model or said.models or [settings.model]
-    plan = make_plan(said, models, data=data, limit=limit)
-    with Runs() as runs, Cache(enabled=cached) as cache:
+    with Runs() as runs:
         before = None if baseline is None else runs.get(baseline).id
-        try:
-            with _progress() as watch:
-                made = carry_out(
-                    plan,
-                    lambda name: load_engine(name, settings, batch=True),
-                    runs=runs,
-                    cache=cache,
-                    custom=custom,
-                    retry_failed=retry_failed,
-                    watch=watch,
-                )
-        except KeyboardInterrupt:
-            console.note("paused; the same command goes on from here")
-            raise
-        console.detail(f"{cache.hits:,} answers came from the cache")
+        made = carry_out(
+            runs,
+            said,
+            models=model,
+            data=data,
+            limit=limit,
+            system_prompts=system_prompt,
+            custom=custom,
+            retry_failed=retry_failed,
+            cached=cached,
+        )
         summary = show_run(runs, made, as_json)
-        if summary.run.failed == summary.run.total:
-            raise TriviumError(
-                f"all {summary.run.total} rows failed; see: trivium eval show {made} --failed"
-            )
+        require_results(summary.run)
         judge_gates(runs, made, gates, before)
+        if said.fairness:
+            console.note("its fairness gates are judged by: trivium fairness run")
 
 
 @app.command()
@@ -202,43 +201,3 @@ def _open() -> "Iterator[Runs]":
         raise UsageError("there are no runs yet; begin one with: trivium eval run SUITE")
     with Runs() as runs:
         yield runs
-
-
-@contextmanager
-def _progress() -> "Iterator[Watch]":
-    """A bar on stderr with the time that is really left; nothing without a terminal."""
-    from rich import progress
-
-    from trivium.cli.console import Verbosity, err, verbosity
-
-    bar = progress.Progress(
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TextColumn("{task.fields[left]}", markup=False),
-        console=err(),
-        transient=True,
-        disable=verbosity() <= Verbosity.QUIET or not err().is_terminal,
-    )
-    with bar:
-        task = bar.add_task("", total=None, left="")
-
-        def watch(now: "Progress") -> None:
-            failed = f", {now.failed:,} failed" if now.failed else ""
-            bar.update(
-                task,
-                description=console.clean(now.model),
-                completed=now.done,
-                total=now.total,
-                left=(f"{duration(now.eta)} left" if now.eta is not None else "") + failed,
-            )
-
-        yield watch
-
-
-def duration(seconds: float) -> str:
-    """For a person: "45 s", "12 min", "3 h 20 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

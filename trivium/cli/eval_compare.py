@@ -1,6 +1,7 @@
 """`trivium eval compare`: two runs, or the cells of one, row by row."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,7 +39,7 @@ def compare(
     from trivium.evals.report.terminal import effects
 
     first, second = columns_of(a), None if b is None else columns_of(b)
-    pairs = chosen(first, second, cell_a, cell_b)
+    pairs = chosen(first.cells, None if second is None else second.cells, cell_a, cell_b)
     found = compare_columns(first, second or first, pairs, metric or (), effect)
     if as_json:
         console.emit_json(comparison_json(found))
@@ -65,22 +66,22 @@ def columns_of(name: str) -> "Columns":
 
 
 def chosen(
-    a: "Columns", b: "Columns | None", cell_a: str | None, cell_b: str | None
+    a: "Sequence[Cell]", b: "Sequence[Cell] | None", cell_a: str | None, cell_b: str | None
 ) -> "list[tuple[Cell, Cell]]":
-    """Which cells are compared: those named, else those that belong together."""
+    """Which cells of two runs are compared, or of one: those named, else those that fit."""
     from trivium.evals.compare import against_first, find_cell, match
 
-    cells_b = a.cells if b is None else b.cells
+    others = a if b is None else b
     if cell_a is not None and cell_b is not None:
-        return [(find_cell(a.cells, cell_a), find_cell(cells_b, cell_b))]
-    pairs = against_first(a.cells) if b is None else None
+        return [(find_cell(a, cell_a), find_cell(others, cell_b))]
+    pairs = against_first(a) if b is None else None
     if cell_a is not None:
-        base = find_cell(a.cells, cell_a)
-        return [(base, cell) for cell in cells_b if b is not None or cell != base]
+        base = find_cell(a, cell_a)
+        return [(base, cell) for cell in others if b is not None or cell != base]
     if cell_b is not None:
-        other = find_cell(cells_b, cell_b)
-        return [(cell, other) for cell in a.cells if b is not None or cell != other]
-    return pairs if pairs is not None else match(a.cells, cells_b)
+        other = find_cell(others, cell_b)
+        return [(cell, other) for cell in a if b is not None or cell != other]
+    return pairs if pairs is not None else match(a, others)
 
 
 def _note_alone(found: "Comparison") -> None:

@@ -104,7 +104,7 @@ class _Report:
         self.comparison: Comparison | None = None
         if len(names) == 2:
             a, b = self._columns
-            self.comparison = compare_columns(a, b, chosen(a, b, None, None))
+            self.comparison = compare_columns(a, b, chosen(a.cells, b.cells, None, None))
 
     def columns_of(self, name: str) -> "Columns":
         from trivium.evals.columns import of_run

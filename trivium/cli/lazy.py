@@ -21,6 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("trivium.cli.run", "Run a prompt of the library over what you pipe in."),
     "prompts": ("trivium.cli.prompts", "List, show, render, run, check and improve prompts."),
     "eval": ("trivium.cli.eval", "Run suites of prompts, models and data, and compare them."),
+    "fairness": (
+        "trivium.cli.fairness",
+        "Measure bias, audit a prompt, report, and gate on it.",
+    ),
     "batch": ("trivium.cli.batch", "Run a prompt over rows, resumable."),
     "index": ("trivium.cli.index", "Build, keep and search indexes of documents."),
     "images": ("trivium.cli.images", "Index, search, sort and compare pictures."),

@@ -71,7 +71,7 @@ def pull(
     results: list[object] = []
     for name in names:
         accept = accept_licence or _agrees(name)
-        with _download_bar() as report:
+        with download_bar() as report:
             path = bring(name, accept_licence=accept, on_progress=report)
         results.append({"name": name, "path": str(path)})
         if not as_json:
@@ -162,7 +162,7 @@ def _person_present() -> bool:
 
 
 @contextmanager
-def _download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+def download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
     """Progress in bytes on stderr; silent under -q and without a terminal."""
     from rich.progress import (
         BarColumn,

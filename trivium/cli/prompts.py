@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trivium.cli import console
+from trivium.cli.prompts_optimize import optimize
 from trivium.cli.run import Json, Model, Name, Vars, rendered_with, run, standard_input, values_of
 from trivium.errors import GateFailed, TriviumError, UsageError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="List, show, render, run, check and improve prompts.")
 app.command("run")(run)
+app.command("optimize")(optimize)
 
 
 @app.command("list")

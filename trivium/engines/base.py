@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from trivium.errors import TriviumError
+
 Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length"]
 
@@ -133,6 +135,30 @@ class Completion:
     reused_tokens: int = 0
 
 
+class PartialFailure(TriviumError):
+    """Some of several requests failed; `results` has each one's answer or error, in order."""
+
+    def __init__(self, results: Sequence[Completion | TriviumError]) -> None:
+        failed = [one for one in results if isinstance(one, TriviumError)]
+        super().__init__(f"{len(failed)} of {len(results)} requests failed; the first: {failed[0]}")
+        self.results = tuple(results)
+        self.exit_code = failed[0].exit_code
+
+
+def completions(results: Sequence[Completion | TriviumError]) -> list[Completion]:
+    """The results of `Engine.generate`, when there is no error among them.
+
+    Raises:
+        PartialFailure: when there is one; where there is nothing else, the error itself.
+    """
+    found = [one for one in results if isinstance(one, Completion)]
+    if len(found) == len(results):
+        return found
+    if len(results) == 1 and isinstance(results[0], TriviumError):
+        raise results[0]
+    raise PartialFailure(results)
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a stream. Only the last one carries the whole `completion`.
@@ -149,7 +175,8 @@ class Chunk:
 class ScoreRequest:
     """How likely is `continuation` after the prompt? Neither adds special tokens of its own.
 
-    With `messages`, the prompt is the chat template's rendering up to where the answer begins.
+    An empty prompt is where a document begins; servers, which do not say what stands there, refuse
+    it. With `messages`, the prompt is the chat template's rendering up to where the answer begins.
     """
 
     continuation: str
@@ -219,7 +246,12 @@ class Engine(Protocol):
         """Yield the answer as it is written; the last chunk carries the completion."""
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """Answer every request, in order."""
+        """Answer every request, in order.
+
+        Raises:
+            PartialFailure: when some of several fail by themselves, after the others are answered;
+                engines that cannot tell raise the first error.
+        """
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """Log-probabilities of every continuation, in order."""

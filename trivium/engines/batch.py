@@ -6,6 +6,7 @@ on what is decoded beside what; `LlamaEngine` is the one whose answers depend on
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from trivium.engines.base import (
@@ -15,6 +16,7 @@ from trivium.engines.base import (
     Score,
     ScoreRequest,
     TokenLogprob,
+    completions,
 )
 from trivium.engines.llama import LlamaEngine
 from trivium.engines.placement import shape_of
@@ -24,11 +26,12 @@ from trivium.engines.sequences import Sequences
 from trivium.engines.slots import Slots
 from trivium.engines.unpack import Choice
 from trivium.engines.writing import spelling
-from trivium.errors import UsageError
+from trivium.errors import TriviumError
 
 SLOTS = 64  # answers that are written at once
 SLOT_BATCH = 512  # tokens in a batch of theirs; prompts take what the answers leave
 LEAST_CELLS = 256  # of a slot
+COMMON = 1024  # continuations and tokens whose tokens and spelling are kept: choices come again
 CACHE_BYTES = 1 << 30  # that the slots' keys and values may take; fixed, so that it changes nothing
 
 
@@ -65,21 +68,24 @@ class BatchEngine(LlamaEngine):
         if not self._weights.is_attention:
             return super().score(requests)
         tree = PrefixTree()
-        continuations: dict[int, list[int]] = {}
+        continuations: list[Sequence[int]] = []
+        spell = lru_cache(COMMON)(partial(spelling, self._weights))
+        tokenize = lru_cache(COMMON)(partial(self._weights.tokenize_inside, special=False))
         seen: tuple[tuple[Message, ...], str] | None = None
         prompt: list[int] = []
         for number, request in enumerate(requests):
             if seen != (request.messages, request.prompt):
                 seen = request.messages, request.prompt
-                prompt = self._renderer.prompt(*seen).tokens
-            if not prompt:
-                raise UsageError("a score needs a prompt: nothing comes before the first token")
-            tokens = self._weights.tokenize_inside(request.continuation, special=False)
+                prompt = self._renderer.scored_prompt(*seen)
+            tokens = tokenize(request.continuation)
             self._fitting(prompt, len(tokens))
             tree.add(number, prompt, tokens)
-            continuations[number] = tokens
+            continuations.append(tokens)
         scored = self._walk(tree, continuations)
-        return [self._score_of(scored[number]) for number in range(len(requests))]
+        return [
+            _score(list(map(spell, tokens)), scored.logprobs(number), scored.greedy(number))
+            for number, tokens in enumerate(continuations)
+        ]
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """All live answers are decoded together; see `slots`.
@@ -89,13 +95,16 @@ class BatchEngine(LlamaEngine):
         """
         if len(requests) < 2 or not self._weights.is_attention:
             return super().generate(requests)
+        results: dict[int, Completion | TriviumError] = {}
         sizes: dict[int, deque[int]] = {}
         for number, request in enumerate(requests):
-            sizes.setdefault(self._cells(request), deque()).append(number)
-        answers: dict[int, Completion] = {}
+            try:
+                sizes.setdefault(self._cells(request), deque()).append(number)
+            except TriviumError as error:
+                results[number] = error
         for cells, numbers in sorted(sizes.items()):
-            answers.update(self._answers(requests, cells, numbers))
-        return [answers[number] for number in range(len(requests))]
+            results.update(self._answers(requests, cells, numbers))
+        return completions([results[number] for number in range(len(requests))])
 
     def _cells(self, request: Request) -> int:
         """The cells that prompt and answer may take, as a power of two."""
@@ -105,7 +114,7 @@ class BatchEngine(LlamaEngine):
 
     def _answers(
         self, requests: Sequence[Request], cells: int, numbers: deque[int]
-    ) -> Iterator[tuple[int, Completion]]:
+    ) -> Iterator[tuple[int, Completion | TriviumError]]:
         affordable = max(CACHE_BYTES // shape_of(self._weights, 0).cache_bytes_per_token, cells)
         sequences = Sequences(
             self._weights,
@@ -123,7 +132,7 @@ class BatchEngine(LlamaEngine):
             self.decoded_tokens += sequences.decoded
             sequences.close()
 
-    def _walk(self, tree: PrefixTree, continuations: dict[int, list[int]]) -> dict[int, Scored]:
+    def _walk(self, tree: PrefixTree, continuations: list[Sequence[int]]) -> Scored:
         sequences = Sequences(
             self._weights,
             cells=tree.longest + BATCH,
@@ -139,12 +148,9 @@ class BatchEngine(LlamaEngine):
             self.decoded_tokens += sequences.decoded
             sequences.close()
 
-    def _score_of(self, scored: Scored) -> Score:
-        tokens = tuple(
-            TokenLogprob(spelling(self._weights, token), float(logprob))
-            for token, logprob in zip(scored.tokens, scored.logprobs, strict=True)
-        )
-        return Score(sum(token.logprob for token in tokens), tokens, scored.greedy)
-
     def _reserve(self) -> None:
         """The KV cache for one conversation waits until one is asked for."""
+
+
+def _score(spelt: Sequence[str], logprobs: Sequence[float], greedy: bool) -> Score:
+    return Score(sum(logprobs), tuple(map(TokenLogprob, spelt, logprobs)), greedy)

@@ -30,6 +30,15 @@ def weights_sha256(path: Path) -> str:
     return digest
 
 
+def folder_sha256(folder: Path) -> str:
+    """One sha256 of a model in Hugging Face layout: of its weights, tokenizer and settings."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".safetensors", ".json", ".txt", ".model", ".jinja"):
+            digest.update(f"{file.name} {weights_sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
 def _recorded(record: Path, key: dict[str, object]) -> str | None:
     try:
         known = json.loads(record.read_bytes())

@@ -22,6 +22,7 @@ from trivium.engines.base import (
     ScoreRequest,
     Timing,
     TokenLogprob,
+    completions,
 )
 from trivium.engines.constrain import constrained, schema_grammar
 from trivium.engines.digest import weights_sha256
@@ -37,7 +38,6 @@ from trivium.errors import (
     StateMismatch,
     TriviumError,
     Unavailable,
-    UsageError,
 )
 
 CHUNK = 256  # tokens of a prompt in one batch
@@ -118,12 +118,15 @@ class LlamaEngine:
         return len(prompt.tokens)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        answers = []
+        results: list[Completion | TriviumError] = []
         for request in requests:
-            *_, last = self.stream(request)
-            assert last.completion is not None
-            answers.append(last.completion)
-        return answers
+            try:
+                *_, last = self.stream(request)
+                assert last.completion is not None
+                results.append(last.completion)
+            except TriviumError as error:
+                results.append(error)
+        return completions(results)
 
     def stream(self, request: Request) -> Iterator[Chunk]:
         """Constrained output arrives in one chunk, after it has been checked; so do tool calls.
@@ -145,11 +148,9 @@ class LlamaEngine:
         seen: list[int] | None = None
         first: Logits | None = None
         for request in requests:
-            tokens = self._renderer.prompt(request.messages, request.prompt).tokens
+            tokens = self._renderer.scored_prompt(request.messages, request.prompt)
             after = self._weights.tokenize_inside(request.continuation, special=False)
             self._fitting(tokens, len(after))
-            if not tokens:
-                raise UsageError("a score needs a prompt: nothing comes before the first token")
             if tokens != seen or first is None or not self._context.keep(len(tokens)):
                 self._turn += 1
                 self._prefill(tokens)

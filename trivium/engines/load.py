@@ -13,7 +13,7 @@ _URL = ("http://", "https://")
 
 
 def load_engine(name: str, settings: "Settings | None" = None, *, batch: bool = False) -> Engine:
-    """Load the model that `name` means: a catalogue name, a path, hf:…, vllm:… or a URL.
+    """Load the model that `name` means: a catalogue name, a path, hf:…, mlm:…, vllm:… or a URL.
 
     With `batch` a model in this process is loaded for many requests at once: `score` and
     `generate` share work between them, on weights unpacked to F16 where memory allows. Without it
@@ -32,11 +32,19 @@ def load_engine(name: str, settings: "Settings | None" = None, *, batch: bool = 
 
         return OpenAIEngine(name, timeout=settings.timeout)
     if name.startswith("vllm:"):
-        model = name.removeprefix("vllm:")
-        raise UsageError(
-            f"{name} needs a running server: start `vllm serve {model}` "
-            f"and pass http://localhost:8000/v1#{model}"
+        from trivium.engines.masked import find_folder
+        from trivium.engines.vllm import VllmEngine
+
+        return VllmEngine(
+            find_folder(name.removeprefix("vllm:")),
+            name=name,
+            context_length=settings.context_length,
+            dtype="float16" if settings.weights == "f16" else None,
         )
+    if name.startswith("mlm:"):
+        from trivium.engines.masked import MaskedEngine, find_folder
+
+        return MaskedEngine(find_folder(name), name=name, threads=settings.threads)
     if batch:
         from trivium.engines.batch import BatchEngine as Loaded
     else:

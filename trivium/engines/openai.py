@@ -20,12 +20,13 @@ from trivium.engines.base import (
     ScoreRequest,
     Timing,
     TokenLogprob,
+    completions,
 )
 from trivium.engines.constrain import check_json, constrained
 from trivium.engines.openai_wire import CallReader, check_request, tool_fields, turns
 from trivium.engines.server import Server, overflow
-from trivium.engines.transport import Event, Refused
-from trivium.errors import ContextOverflow, Unavailable, UsageError
+from trivium.engines.transport import BUSY, Event, Refused
+from trivium.errors import ContextOverflow, TriviumError, Unavailable, UsageError
 
 CONCURRENT = 8
 """Requests in flight at once; servers batch what arrives together."""
@@ -91,7 +92,11 @@ class OpenAIEngine:
         return self._answer(request, body, begun=(lambda _: False) if whole else _says_something)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        return self._many(self._generate, requests)
+        """`CONCURRENT` at a time; when so many in a row found no server, the rest are not sent."""
+        results = self._many(_Patient(self._generate).ask, requests)
+        if requests and all(isinstance(one, Unavailable) for one in results):
+            raise results[0]
+        return completions(results)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """By echoed prompt log-probabilities, which vLLM offers and many servers do not."""
@@ -199,6 +204,29 @@ class OpenAIEngine:
 
     def _score(self, request: ScoreRequest) -> Score:
         return self._server.score(request)
+
+
+class _Patient:
+    """Asks for answers, and goes on after a failure for as long as there is a server."""
+
+    def __init__(self, ask: Callable[[Request], Completion]) -> None:
+        self._ask = ask
+        self._lost: list[Unavailable] = []  # since the last answer of any kind
+
+    def ask(self, request: Request) -> Completion | TriviumError:
+        """The answer or the error. It may be called from several threads."""
+        if gone := self._lost[CONCURRENT - 1 :]:
+            return gone[0]
+        try:
+            result: Completion | TriviumError = self._ask(request)
+        except TriviumError as error:
+            refused = isinstance(error, Refused) and error.status not in BUSY
+            if isinstance(error, Unavailable) and not refused:
+                self._lost.append(error)
+                return error
+            result = error
+        self._lost.clear()
+        return result
 
 
 class _Reader:

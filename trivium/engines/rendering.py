@@ -4,15 +4,42 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from trivium.engines.base import Message, Tool
-from trivium.engines.native import Weights
 from trivium.engines.templates import ChatTemplate, Part
 from trivium.engines.text import END_THINK, THINK
 from trivium.engines.tools import HERMES, MARKS, ToolFormat
 from trivium.errors import UsageError
 
 _MARKUP = re.compile(r"<\|.+\|>")
+
+
+class Vocabulary(Protocol):
+    """A model's tokens and templates; -1 is a token that the vocabulary does not have."""
+
+    @property
+    def bos(self) -> int: ...
+
+    @property
+    def eos(self) -> int: ...
+
+    @property
+    def adds_bos(self) -> bool: ...
+
+    def metadata(self, key: str) -> str | None: ...
+
+    def is_control(self, token: int) -> bool: ...
+
+    def is_user_defined(self, token: int) -> bool: ...
+
+    def token_text(self, token: int) -> str: ...
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]: ...
+
+    def tokenize_inside(self, text: str, *, special: bool) -> list[int]: ...
+
+    def piece(self, token: int) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +51,9 @@ class Prompt:
 
 
 class Renderer:
-    """Renders conversations as the model in `weights`, called `name`, was trained on them."""
+    """Renders conversations as the model of `weights`, called `name`, was trained on them."""
 
-    def __init__(self, weights: Weights, name: str) -> None:
+    def __init__(self, weights: Vocabulary, name: str) -> None:
         self._weights = weights
         self._name = name
 
@@ -58,6 +85,15 @@ class Renderer:
         last = parts[-1] if parts else Part("", special=False)
         opened = last.special and last.text.rstrip().endswith(THINK)
         return Prompt(self._tokens(parts), opened)
+
+    def scored_prompt(self, messages: Sequence[Message], prompt: str) -> list[int]:
+        """The tokens after which a continuation is scored; there is always one.
+
+        An empty prompt is where a document begins: the begin-of-sequence token, or the end of the
+        document before it where the vocabulary has none, as lm-evaluation-harness does.
+        """
+        begin = self._weights.bos if self._weights.bos >= 0 else self._weights.eos
+        return self.prompt(messages, prompt).tokens or [begin]
 
     def piece(self, token: int) -> bytes:
         """The bytes a token spells; those around calls and thinking spell their names."""

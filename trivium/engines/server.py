@@ -17,7 +17,7 @@ from trivium.engines.base import (
     TokenLogprob,
 )
 from trivium.engines.openai_wire import tool_fields, turns
-from trivium.engines.transport import Event, Refused, Transport
+from trivium.engines.transport import BUSY, Event, Refused, Transport
 from trivium.errors import ContextOverflow, Unavailable, UsageError
 
 UNKNOWN_CONTEXT = 131_072
@@ -26,7 +26,6 @@ UNKNOWN_CONTEXT = 131_072
 IMAGE_TOKENS = 1600
 """A generous guess for one picture: vision models spend some 250 to 1600 on a megapixel."""
 
-_BUSY = {408, 429, 500, 502, 503, 504}  # any other refusal means that the end point is not there
 _PICTURES = re.compile(r"\b(?:image|multi-?modal|vision|mmproj)", re.IGNORECASE)
 _OVERFLOW = re.compile(r"context|too long|too many tokens", re.IGNORECASE)
 _LIMIT = re.compile(r"(?:context (?:length|size|window)|n_ctx)\D{0,40}?(\d+)", re.IGNORECASE)
@@ -206,11 +205,11 @@ class Server:
         return tokens if isinstance(tokens, list) else None
 
     def _optional(self, ask: Callable[[], Any]) -> Any:
-        """The answer, None from a server that lacks the end point."""
+        """The answer; None where a server refuses that is not busy: it lacks the end point."""
         try:
             return ask()
         except Refused as refusal:
-            if refusal.status in _BUSY:
+            if refusal.status in BUSY:
                 raise
             return None
 
@@ -256,7 +255,7 @@ class Server:
         try:
             answer = self._transport.post("/completions", body)
         except Refused as refusal:
-            if refusal.status in _BUSY:
+            if refusal.status in BUSY:
                 raise
             raise Unavailable(
                 f"{self._url} cannot score: it does not echo log-probabilities ({refusal.detail})"

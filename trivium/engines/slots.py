@@ -17,6 +17,7 @@ from trivium.engines.base import Completion, Timing
 from trivium.engines.native import Logits
 from trivium.engines.sequences import Batch, Sequences
 from trivium.engines.writing import Writer
+from trivium.errors import TriviumError
 
 _WORTH_WAITING = 16  # tokens that another slot will have decoded, for which a prompt waits
 
@@ -67,12 +68,11 @@ class Slots:
 
     def run(
         self, requests: "deque[int]", open_writer: Callable[[int], Writer]
-    ) -> Iterator[tuple[int, Completion]]:
-        """Each request with its completion, in the order in which they end.
+    ) -> Iterator[tuple[int, Completion | TriviumError]]:
+        """Each request with its completion or its own error, in the order in which they end.
 
         Raises:
             TriviumError: when llama.cpp fails.
-            SchemaViolation: when an answer breaks its constraint, which ends all.
         """
         waiting: tuple[int, Writer] | None = None
         try:
@@ -80,7 +80,11 @@ class Slots:
                 while waiting or requests:
                     if waiting is None:
                         number = requests.popleft()
-                        waiting = number, open_writer(number)
+                        try:
+                            waiting = number, open_writer(number)
+                        except TriviumError as error:
+                            yield number, error
+                            continue
                     if not waiting[1].goes_on:  # it may write no token at all
                         ended, waiting = waiting, None
                         yield ended[0], _completed(ended[1], Timing(), 0)
@@ -136,7 +140,7 @@ class Slots:
             live = [slot for slot in self._slots if slot.writer is not None]
         return live
 
-    def _advance(self, live: list[_Slot]) -> Iterator[tuple[int, Completion]]:
+    def _advance(self, live: list[_Slot]) -> Iterator[tuple[int, Completion | TriviumError]]:
         """Decode one batch, and choose the next token where a slot's tokens are all decoded."""
         ready: list[tuple[_Slot, int]] = []
         rows = self._rows(live, ready)
@@ -145,7 +149,13 @@ class Slots:
             writer = slot.writer
             assert writer is not None
             slot.prefilled = slot.prefilled or time.perf_counter()
-            writer.step(_Row(self._sequences, row))
+            try:
+                writer.step(_Row(self._sequences, row))
+            except TriviumError as error:
+                slot.writer = None
+                writer.close()
+                yield slot.request, error
+                continue
             if writer.token is not None:
                 slot.pending = [writer.token]
                 continue
@@ -180,11 +190,13 @@ class Slots:
         return Batch(tokens, positions, numbers, ones, every, wanted)
 
 
-def _completed(writer: Writer, timing: Timing, reused: int) -> Completion:
+def _completed(writer: Writer, timing: Timing, reused: int) -> Completion | TriviumError:
     try:
         _, done = writer.finish(timing, reused)
         writer.check(done)
         return done
+    except TriviumError as error:
+        return error
     finally:
         writer.close()
 

@@ -27,7 +27,8 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is reported, not waited for
-_BUSY = {408, 429, 500, 502, 503, 504}
+BUSY = {408, 429, 500, 502, 503, 504}
+"""Statuses that may pass: the request is sent again."""
 
 
 class Refused(Unavailable):
@@ -202,7 +203,7 @@ class Transport:
             body = response.text
         detail = self._redacted(_explanation(body))
         error = Refused(self._sentence(status, detail), status=status, detail=detail, body=body)
-        if status not in _BUSY:
+        if status not in BUSY:
             raise error
         wait = _seconds(response.headers.get("Retry-After"))
         if wait is not None and wait > LONGEST_WAIT:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from trivium.closing import Closing
 from trivium.database import Database
@@ -19,6 +19,7 @@ from trivium.engines.base import (
     Completion,
     Engine,
     Message,
+    PartialFailure,
     Request,
     ScoreRequest,
     Timing,
@@ -138,7 +139,7 @@ def ask_each(
     if not requests:
         return []
     try:
-        return list(ask(requests))
+        return _results(ask, requests)
     except TriviumError as error:
         if isinstance(error, Unavailable):
             for probe in (requests[:1], requests[-1:]):
@@ -154,6 +155,16 @@ def ask_each(
         return _halved(ask, requests, error)
 
 
+def _results(
+    ask: Callable[[Sequence[Ask]], Sequence[Result]], requests: Sequence[Ask]
+) -> list[Result | TriviumError]:
+    """What `ask` returns, or the results and errors of an engine that knows which ones failed."""
+    try:
+        return list(ask(requests))
+    except PartialFailure as failure:
+        return cast("list[Result | TriviumError]", list(failure.results))
+
+
 def _halved(
     ask: Callable[[Sequence[Ask]], Sequence[Result]], requests: Sequence[Ask], error: TriviumError
 ) -> list[Result | TriviumError]:
@@ -163,7 +174,7 @@ def _halved(
     half = len(requests) // 2
     for part in (requests[:half], requests[half:]):
         try:
-            results += ask(part)
+            results += _results(ask, part)
         except TriviumError as inner:
             results += _halved(ask, part, inner)
     return results

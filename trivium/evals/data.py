@@ -44,19 +44,32 @@ def load_rows(data: "Data", folder: Path) -> list[Row]:
 
 
 def locate(name: str, folder: Path) -> Path:
-    """Where the file or folder `name` lies: beside the suite, or under TRIVIUM_DATA.
+    """Where `name` lies: beside the suite, under TRIVIUM_DATA, or among what was fetched.
+
+    `name` is a file or folder, or `hf:org/name/path[@revision]`, a file of the hub that is fetched.
 
     Raises:
-        UsageError: when it is in neither place.
+        UsageError: when it is in none of these places; saying how it is fetched, if it can be.
     """
+    from trivium.evals.fetch import HUB, fetchable, fetched
+
+    if name.startswith(HUB):
+        if (kept := fetched(name)) is None:
+            raise UsageError(f"{name} is not fetched; run: trivium eval fetch {name}")
+        return kept
     path = Path(name).expanduser()
     if (beside := folder / path).exists():  # an absolute path stays what it is
         return beside
     where = os.environ.get("TRIVIUM_DATA")
     if where and (shared := Path(where).expanduser() / path).exists():
         return shared
+    if kept := fetched(name):
+        return kept
     looked = f"{beside}" + (f" or under TRIVIUM_DATA ({where})" if where else "")
-    way = "" if where else "; set TRIVIUM_DATA to the folder with your data sets"
+    ways = [] if where else ["set TRIVIUM_DATA to the folder with your data sets"]
+    if source := fetchable(name):
+        ways.append(f"run: trivium eval fetch {source}")
+    way = f"; {', or '.join(ways)}" if ways else ""
     raise UsageError(f"there is no {name} at {looked}{way}")
 
 
@@ -81,9 +94,22 @@ def read(file: Path, form: str | None) -> Iterator[Mapping[str, object]]:
 
             yield from LOADERS[form](file)
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from error
+        raise UsageError(_not_utf8(file, error)) from error
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
+
+
+def _not_utf8(file: Path, error: UnicodeDecodeError) -> str:
+    """Where a file leaves UTF-8: `error` knows the position in a buffer and not the line."""
+    if file.is_file():
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError as found:
+                    byte = f"byte 0x{line[found.start]:02x}"
+                    return f"{file}, line {number} is not UTF-8: {byte}; save all of it as UTF-8"
+    return f"{file} is not UTF-8: {error.reason}"
 
 
 def _jsonl(file: Path) -> Iterator[Mapping[str, object]]:

@@ -64,7 +64,8 @@ class Gate(BaseModel):
 class Verdict:
     """A gate on one cell; `interval` is of the mean, or of the difference from the baseline."""
 
-    gate: Gate
+    gate: BaseModel
+    """Its text says what was asked."""
     cell: Cell
     passed: bool
     interval: Interval | None

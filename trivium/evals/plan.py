@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trivium.errors import UsageError
@@ -83,17 +83,34 @@ def make_plan(
     pool: tuple[Row, ...] = ()
     if examples and examples.k:
         pool = tuple(load_rows(_beside(examples.data, source, data), suite.folder))
+    prompts = [_prompt(given, suite, rows[0]) for given in suite.prompts]
+    before = [_prompt(name, suite, rows[0]) for name in suite.system_prompts]
+    prompts += [_behind(system, prompt) for system in before for prompt in prompts]
+    return plan_rows(suite, rows, prompts, models, pool)
+
+
+def plan_rows(
+    suite: Suite,
+    rows: Sequence[Row],
+    prompts: Sequence[Prompt],
+    models: Sequence[str],
+    pool: Sequence[Row] = (),
+) -> Plan:
+    """The plan of `suite` over rows and prompts that are there already.
+
+    Raises:
+        UsageError: when no model is named, or two prompts have one name.
+    """
     names = list(dict.fromkeys(models or suite.models))
     if not names:
         raise UsageError(f"the suite {suite.name} names no models; give one with --model")
-    prompts = [_prompt(given, suite, rows[0]) for given in suite.prompts]
     repeated = {one.name for one in prompts if [p.name for p in prompts].count(one.name) > 1}
     if repeated:
         raise UsageError(f'the suite {suite.name} has two prompts named "{repeated.pop()}"')
     pairs = [(model, prompt) for model in names for prompt in prompts]
     cells = tuple(PlannedCell(Cell(model, prompt.name), prompt.hash) for model, prompt in pairs)
     digest = _hash(suite, rows, pool, cells)
-    return Plan(suite, rows, pool, cells, tuple(prompt for _, prompt in pairs), digest)
+    return Plan(suite, tuple(rows), tuple(pool), cells, tuple(p for _, p in pairs), digest)
 
 
 def code_file(suite: Suite) -> Path | None:
@@ -113,6 +130,23 @@ def _prompt(given: str | Inline, suite: Suite, row: Row) -> Prompt:
         return inline(given, row.inputs)
     beside = suite.folder / given
     return load_prompt(beside) if beside.is_file() else find_prompt(given)
+
+
+def _behind(system: Prompt, prompt: Prompt) -> Prompt:
+    """`prompt` with the system part of `system` before its own; its answers are asked alike."""
+    from jinja2 import meta
+    from jinja2.sandbox import SandboxedEnvironment
+
+    if not system.system.strip():
+        raise UsageError(f'the prompt "{system.name}" has no system part to put before others')
+    used = meta.find_undeclared_variables(SandboxedEnvironment().parse(system.system))
+    used -= {one.name for one in prompt.variables}
+    return replace(
+        prompt,
+        name=f"{prompt.name}+{system.name}",
+        system="\n\n".join(filter(None, (system.system.strip(), prompt.system))),
+        variables=(*prompt.variables, *(one for one in system.variables if one.name in used)),
+    )
 
 
 def _hash(

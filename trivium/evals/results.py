@@ -83,7 +83,7 @@ def _scored(
     bare: bool,
 ) -> list[Record]:
     """Every choice of every row is one request; equal prompts stand beside each other."""
-    texts = [_texts(suite, draft) for draft in drafts]
+    texts = [offered_texts(suite, draft) for draft in drafts]
     requests: list[ScoreRequest] = []
     for one, offered in zip(asked, texts, strict=True):
         if isinstance(one, Asked) and not isinstance(offered, TriviumError):
@@ -133,7 +133,7 @@ def _chosen(
     return replace(draft, choices=choices, completion_tokens=sum(one.tokens for one in choices))
 
 
-def _texts(suite: Suite, draft: Record) -> list[str] | TriviumError:
+def offered_texts(suite: Suite, draft: Record) -> list[str] | TriviumError:
     """What is scored for a row: its choices, or its target."""
     if suite.method == "likelihood":
         if not isinstance(draft.target, str) or not draft.target:

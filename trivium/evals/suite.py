@@ -17,7 +17,25 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "tasks"
 Method = Literal["generate", "choose", "likelihood"]
 Format = Literal[
-    "jsonl", "csv", "parquet", "mmlu", "agnews", "gsm8k", "xquad", "wikitext", "multi30k"
+    "jsonl",
+    "csv",
+    "parquet",
+    "mmlu",
+    "agnews",
+    "gsm8k",
+    "xquad",
+    "wikitext",
+    "multi30k",
+    "crows_pairs",
+    "stereoset",
+    "winogender",
+    "winobias",
+    "bbq",
+    "arc",
+    "hellaswag",
+    "truthfulqa",
+    "sst2",
+    "bold",
 ]
 Scalar = str | int | float | bool | None
 
@@ -32,7 +50,10 @@ class Data(Closed):
     """Where rows come from and which of them count."""
 
     file: str
-    """A file or folder: from the root on, beside the suite, or under TRIVIUM_DATA."""
+    """A file or folder: from the root on, beside the suite, under TRIVIUM_DATA, or fetched.
+
+    `hf:org/name/path[@revision]` is a file of a data set on the Hugging Face hub.
+    """
     format: Format | None = None
     """By the file's ending when unset; the names of tasks are their original layouts."""
     id: str | None = None
@@ -103,6 +124,8 @@ class Suite(Closed):
     known: list[Known] = []
     models: list[str] = []
     prompts: Annotated[list[str | Inline], Field(min_length=1)]
+    system_prompts: list[str] = []
+    """Prompts of the library whose system part is put before each prompt, as one more variant."""
     chat: bool = True
     """False: the prompt is plain text, its parts set apart by an empty line, for base models."""
     delimiter: str = " "
@@ -123,6 +146,8 @@ class Suite(Closed):
     code: str | None = None
     """A Python file with scorers, which are functions; run only when `--code` names it too."""
     gates: list[dict[str, object]] = []
+    fairness: list[dict[str, object]] = []
+    """Gates on figures of bias, judged by `trivium fairness run`; exit 6."""
     shard: Annotated[int, Field(ge=1, le=4096)] = 64
     """Rows that are asked, judged and stored together."""
     folder: Path = Path()
@@ -220,6 +245,17 @@ def _is_union_branch(part: object) -> bool:
 
 def described(suite: Suite) -> Mapping[str, object]:
     """All of a suite that decides its records, as plain data."""
-    idle = {"folder", "description", "source", "licence", "variant", "known", "gates", "models"}
+    idle = {
+        "folder",
+        "system_prompts",  # those it names are cells
+        "description",
+        "source",
+        "licence",
+        "variant",
+        "known",
+        "gates",
+        "models",
+        "fairness",
+    }
     plain: Mapping[str, object] = suite.model_dump(mode="json", exclude=idle)
     return plain

@@ -14,42 +14,52 @@ from trivium.network import require_online
 _REFERENCE = re.compile(
     r"hf:(?P<repo>[\w.-]+/[\w.-]+)/(?P<file>[^@]+?)(?:@(?P<revision>[\w./-]+))?"
 )
+_DATASETS = "hf:datasets/"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 
 
-def parse(source: str) -> tuple[str, str, str | None]:
+def parse(source: str, sample: str = "file.gguf") -> tuple[str, str, str | None]:
     """`hf:org/repo/file[@revision]` as (repository, file, revision).
 
     Raises:
-        UsageError: when it has another form.
+        UsageError: when it has another form; `sample` is how a file may be called.
     """
     found = _REFERENCE.fullmatch(source)
     if found is None:
-        raise UsageError(f'"{source}" is not of the form hf:org/repo/file.gguf[@revision]')
+        raise UsageError(f'"{source}" is not of the form hf:org/repo/{sample}[@revision]')
     return found["repo"], found["file"], found["revision"]
 
 
 def from_hub(source: str, work: Path, label: str, on_progress: OnProgress) -> Fetched:
     """Download into `work/hub`, resuming what is there.
 
-    The hub's ETag is the sha256 of a file in large storage, and git's blob hash of a small one.
+    `hf:org/repo/file[@revision]` is of a model, `hf:datasets/org/repo/file[@revision]` of a data
+    set. The hub's ETag is the sha256 of a file in large storage, and git's blob hash of a small
+    one.
 
     Raises:
         Unavailable: when the hub cannot be reached, or does not have or give the file.
     """
-    repo, file, revision = parse(source)
+    kind = "dataset" if source.startswith(_DATASETS) else "model"
+    repo, file, revision = parse(source.replace(_DATASETS, "hf:", 1))
     require_online(f"download {source} from the hub")
     import httpx
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
 
     try:
-        metadata = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
+        metadata = get_hf_file_metadata(hf_hub_url(repo, file, repo_type=kind, revision=revision))
         commit = metadata.commit_hash or revision
         path = hf_hub_download(
             repo,
             file,
+            repo_type=kind,
             revision=commit,
             local_dir=work / "hub",
             tqdm_class=_reporter(label, on_progress),
@@ -59,8 +69,9 @@ def from_hub(source: str, work: Path, label: str, on_progress: OnProgress) -> Fe
     except LocalEntryNotFoundError as error:
         raise _unreachable(source, error) from error
     except HfHubHTTPError as error:
-        raise _refused(source, repo, error) from error
-    except httpx.TransportError as error:
+        page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{repo}"
+        raise _refused(source, repo, page, error) from error
+    except (httpx.TransportError, OfflineModeIsEnabled) as error:
         raise _unreachable(source, error) from error
     etag = (metadata.etag or "").lower()
     return Fetched(
@@ -77,7 +88,7 @@ def _unreachable(source: str, error: Exception) -> Unavailable:
     return Unavailable(f"cannot reach the hub for {source} ({reason}); check the network")
 
 
-def _refused(source: str, repo: str, error: Any) -> Unavailable:
+def _refused(source: str, repo: str, page: str, error: Any) -> Unavailable:
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -85,7 +96,6 @@ def _refused(source: str, repo: str, error: Any) -> Unavailable:
         RevisionNotFoundError,
     )
 
-    page = f"https://huggingface.co/{repo}"
     if isinstance(error, GatedRepoError):
         return Unavailable(f"{source} is gated: accept its terms at {page} and set HF_TOKEN")
     if isinstance(error, RepositoryNotFoundError):

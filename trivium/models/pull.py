@@ -108,7 +108,7 @@ def _pull(entry: Entry, folder: str, on_progress: OnProgress) -> None:
     for file in entry.files:
         if _still_good(file, files, verified.get(file.path)):
             continue
-        record = _bring(file, files, work, on_progress)
+        record = bring(file, files, work, on_progress)
         verified[file.path] = record
         _write_verified(staging, verified)
     model = store.Pulled(
@@ -121,8 +121,14 @@ def _pull(entry: Entry, folder: str, on_progress: OnProgress) -> None:
     shutil.rmtree(staging, ignore_errors=True)
 
 
-def _bring(file: File, files: Path, work: Path, on_progress: OnProgress) -> store.PulledFile:
-    """One file from the first source that has it."""
+def bring(file: File, files: Path, work: Path, on_progress: OnProgress) -> store.PulledFile:
+    """One file from the first source that has it, verified, to its place under `files`.
+
+    What arrives in parts stays in `work`, and a later call goes on with it.
+
+    Raises:
+        Unavailable: when no source has it, or the bytes are not the promised ones.
+    """
     first_failure: Unavailable | None = None
     for parts in file.sources:
         try:

@@ -138,11 +138,11 @@ def comparison_csv(comparison: Comparison) -> str:
 
 
 def run_markdown(title: str, table: tuple[CellScores, ...]) -> str:
-    return f"# {_inline(title)}\n\n{_markdown(terminal.means(table))}"
+    return f"# {escaped(title)}\n\n{_markdown(terminal.means(table))}"
 
 
 def comparison_markdown(title: str, comparison: Comparison) -> str:
-    text = f"# {_inline(title)}\n\n{_markdown(terminal.effects(comparison))}"
+    text = f"# {escaped(title)}\n\n{_markdown(terminal.effects(comparison))}"
     for one in comparison.pairings:
         if one.left_out:
             text += f"\nLeft out of {one.pairs + one.left_out:,} records: {left_out(one)}.\n"
@@ -178,12 +178,12 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _markdown(lines: terminal.Lines) -> str:
     rows = [lines.header, tuple("---" for _ in lines.header), *lines.rows]
     return "".join(
-        "| " + " | ".join(cell if cell == "---" else _inline(cell) for cell in row) + " |\n"
+        "| " + " | ".join(cell if cell == "---" else escaped(cell) for cell in row) + " |\n"
         for row in rows
     )
 
 
-def _inline(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that stays within its cell and is no markup, nor HTML where Markdown lets it pass."""
     flat = " ".join(text.split())
     for sign in ("\\", "|", "`", "*", "_", "[", "]"):

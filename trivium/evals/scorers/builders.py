@@ -9,7 +9,7 @@ from pydantic import Field, validate_call
 
 from trivium.errors import TriviumError, UsageError
 from trivium.evals.base import Record, Scores
-from trivium.evals.scorers import choosing, judge, sources, text
+from trivium.evals.scorers import choosing, judge, sources, text, tone
 from trivium.evals.scorers.base import Built, each, wanted, written
 
 Tolerance = Annotated[float, Field(ge=0)]
@@ -238,5 +238,5 @@ def _cost(means: Any, prompt: Tolerance, completion: Tolerance) -> Built:
     )
 
 
-for _name, _builder in choosing.BUILDERS.items():
+for _name, _builder in (choosing.BUILDERS | tone.BUILDERS).items():
     _scorer(_name)(_builder)

@@ -32,6 +32,23 @@ def _choice(means: Any, normalise: list[Normalisation] | None = None) -> Built:
     return Built(each(one), needs_bare="unconditional" in kinds)
 
 
+def _cross_entropy(means: Any) -> Built:
+    """-ln of the probability on the right choices: smooth where accuracy jumps."""
+
+    def one(record: Record) -> Scores:
+        logprobs = [choice.logprob for choice in _choices(record)]
+        right = [logprobs[at] for at in _right(record)]
+        return {"cross_entropy": _log_sum(logprobs) - _log_sum(right)}
+
+    return Built(each(one))
+
+
+def _log_sum(values: Sequence[float]) -> float:
+    """ln of the sum of exponentials, for values of any size."""
+    highest = max(values)
+    return highest + math.log(math.fsum(math.exp(value - highest) for value in values))
+
+
 def _multi_truth(means: Any) -> Built:
     """Share of the probability on the right answers, where several are: TruthfulQA's mc2."""
 
@@ -113,6 +130,7 @@ def _likelihood(means: Any) -> Built:
 BUILDERS: dict[str, Callable[..., Built]] = {
     "choice": _choice,
     "mc2": _multi_truth,
+    "cross_entropy": _cross_entropy,
     "classification": _classification,
     "likelihood": _likelihood,
 }

@@ -7,12 +7,16 @@ suite of the task beside this file.
 import csv
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from trivium.errors import UsageError
+from trivium.evals.fairness import sentence_data
+from trivium.evals.fairness.bbq_data import bbq
+from trivium.evals.fairness.open_generation_data import bold
 
 Columns = Mapping[str, object]
 PIECE = 1500
@@ -54,20 +58,19 @@ def gsm8k(file: Path) -> Iterator[Columns]:
 
     Source: Cobbe et al. 2021, https://github.com/openai/grade-school-math
     """
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-                solution, mark, final = row["answer"].rpartition("####")
-            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-                raise UsageError(f"{file}, line {number} is no problem of GSM8K") from error
-            if not mark:
-                raise UsageError(f'{file}, line {number}: the answer has no "####"')
-            yield {
-                "question": row["question"],
-                "solution": solution.strip(),
-                "answer": final.strip().replace(",", ""),
-            }
+    for where, row in _objects(file):
+        try:
+            question = row["question"]
+            solution, mark, final = row["answer"].rpartition("####")
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{where} is no problem of GSM8K") from error
+        if not mark:
+            raise UsageError(f'{where}: the answer has no "####"')
+        yield {
+            "question": question,
+            "solution": solution.strip(),
+            "answer": final.strip().replace(",", ""),
+        }
 
 
 def xquad(file: Path) -> Iterator[Columns]:
@@ -125,6 +128,79 @@ def multi30k(file: Path) -> Iterator[Columns]:
         yield {"en": en, "de": de}
 
 
+def arc(file: Path) -> Iterator[Columns]:
+    """JSON Lines of a stem, three to five labelled choices, and the label of the right one.
+
+    Source: Clark et al. 2018, https://allenai.org/data/arc (ARC-V1-Feb2018.zip)
+    """
+    for where, row in _objects(file):
+        try:
+            question = row["question"]
+            choices = {one["label"]: one["text"] for one in question["choices"]}
+            yield {
+                "id": row["id"],
+                "question": question["stem"],
+                "choices": list(choices.values()),
+                "answer": choices[row["answerKey"]],
+            }
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"{where} is no question of ARC") from error
+
+
+def hellaswag(file: Path) -> Iterator[Columns]:
+    """JSON Lines of an activity, a context in two parts, four endings and the right one's number.
+
+    Context and endings are cleaned as lm-evaluation-harness cleans them: "[title]" becomes the end
+    of a sentence, other words in brackets are left out; so much is left of WikiHow's layout.
+    Source: Zellers et al. 2019, https://github.com/rowanz/hellaswag
+    """
+    for where, row in _objects(file):
+        try:
+            context = f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}"
+            endings = [_unbracketed(one) for one in row["endings"]]
+            right = dict(enumerate(endings))[row["label"]]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{where} is no row of HellaSwag with its label") from error
+        yield {
+            "source": row.get("source_id"),
+            "context": _unbracketed(context),
+            "endings": endings,
+            "right": right,
+        }
+
+
+def truthfulqa(file: Path) -> Iterator[Columns]:
+    """`mc_task.json`: for each question the answers of MC1 and of MC2, each with 1 if it is true.
+
+    Source: Lin et al. 2022, https://github.com/sylinrl/TruthfulQA
+    """
+    try:
+        for row in json.loads(file.read_text(encoding="utf-8")):
+            columns: dict[str, object] = {"question": row["question"]}
+            for kind in ("mc1", "mc2"):
+                marks = row[f"{kind}_targets"]
+                columns[f"{kind}_choices"] = list(marks)
+                columns[kind] = [answer for answer, mark in marks.items() if mark == 1]
+            yield columns
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"{file} is not in the layout of mc_task.json: {error}") from error
+
+
+def sst2(file: Path) -> Iterator[Columns]:
+    """`dev.tsv` of GLUE: a header, then a sentence and 0 or 1; quotation marks are plain text.
+
+    Source: Socher et al. 2013, in GLUE (Wang et al. 2019), https://gluebenchmark.com
+    """
+    lines = _lines(file)
+    if lines[:1] != ["sentence\tlabel"]:
+        raise UsageError(f'{file} does not begin with "sentence" and "label", as dev.tsv does')
+    for number, line in enumerate(lines[1:], start=2):
+        sentence, mark, label = line.rpartition("\t")
+        if not mark:
+            raise UsageError(f"{file}, line {number} has no tab before its label")
+        yield {"sentence": sentence, "label": label}
+
+
 LOADERS: dict[str, Callable[[Path], Iterator[Columns]]] = {
     "mmlu": mmlu,
     "agnews": agnews,
@@ -132,7 +208,32 @@ LOADERS: dict[str, Callable[[Path], Iterator[Columns]]] = {
     "xquad": xquad,
     "wikitext": wikitext,
     "multi30k": multi30k,
+    "crows_pairs": sentence_data.crows_pairs,
+    "stereoset": sentence_data.stereoset,
+    "winogender": sentence_data.winogender,
+    "winobias": sentence_data.winobias,
+    "bbq": bbq,
+    "arc": arc,
+    "hellaswag": hellaswag,
+    "truthfulqa": truthfulqa,
+    "sst2": sst2,
+    "bold": bold,
 }
+
+
+def _objects(file: Path) -> Iterator[tuple[str, Any]]:
+    """Each line's JSON value, with the words that name the line."""
+    for number, line in enumerate(_lines(file), start=1):
+        where = f"{file}, line {number}"
+        try:
+            yield where, json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise UsageError(f"{where} is not JSON: {error}") from error
+
+
+def _unbracketed(text: str) -> str:
+    text = text.strip().replace(" [title]", ". ")
+    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
 
 def _csv(file: Path, columns: int) -> Iterator[list[str]]:

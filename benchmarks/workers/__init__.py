@@ -1,0 +1,1 @@
+"""Scripts that benchmarks start in environments of their own; nothing here imports Trivium."""

@@ -1,0 +1,1 @@
+"""Fairness: the authors' own measures over records, audits of a user's prompt, reports, gates."""

@@ -1,0 +1,1 @@
+"""Fairness on one HTML page, for people who decide."""
