@@ -98,7 +98,7 @@ def suspicions(prints: Prints) -> Iterator[npt.NDArray[np.int64]]:
     """
     import faiss
 
-    lively = np.flatnonzero(prints["grey"].reshape(len(prints), -1).std(axis=1) >= FLAT)
+    lively = np.flatnonzero(prints["grey"].std(axis=(1, 2)) >= FLAT)
     if len(lively) < 2:
         return
     index = faiss.IndexBinaryFlat(64)
