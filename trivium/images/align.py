@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from trivium.images.hashes import SIDE, WINDOWS, Prints, turn
 
-NEAR = 0.92
+NEAR = 0.9
 """Two pictures whose correlation reaches this are near; suspicious ones that are unrelated reach
 0.8, and 0.5 as a rule."""
 SAME_HUE = 12.0

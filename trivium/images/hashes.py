@@ -24,9 +24,9 @@ SIDE = 32
 LOW = 8
 WINDOWS = ((0.0, 0.0, 1.0), (0.05, 0.05, 0.9), *((x, y, 0.9) for x in (0, 0.1) for y in (0, 0.1)))
 """(left, top, side), in shares of the picture: the whole, its middle, its four corners."""
-NEAR_BITS = 14
+NEAR_BITS = 16
 """Two hashes that differ in at most so many of 63 bits are suspicious: unrelated photographs
-differ in 31 on average, and in so few once in ten thousand pairs."""
+differ in 31 on average, and in so few once in two thousand pairs."""
 FLAT = 3.0
 """A picture whose grey values deviate less than this, of 255, has no hash worth the name."""
 
