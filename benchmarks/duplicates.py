@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from benchmarks.data import data_folder
-from trivium.images.align import NEAR, verify
+from trivium.images.align import NEAR, cells, verify
 from trivium.images.base import Vectors
 from trivium.images.best import propose
 from trivium.images.decode import decode
@@ -173,8 +173,8 @@ def report(files: list[str], names: list[str], found: dict[str, Pairs]) -> None:
     for name in names:
         pairs = {tuple(sorted((one, by_copy[f"{one[:3]}-{name}"]))) for one in photos}
         rows.append((name, [f"{len(pairs & had) / len(pairs):.3f}" for had in found.values()]))
-    for what, cells in rows:
-        print(f"| {what} | " + " | ".join(cells) + " |")
+    for what, figures in rows:
+        print(f"| {what} | " + " | ".join(figures) + " |")
 
 
 def _scores(pairs: Pairs, truth: Pairs) -> tuple[float, float, float]:
@@ -213,9 +213,10 @@ def crowd() -> None:
     together = np.concatenate(prints)
     start = time.perf_counter()
     count = pairs = 0
+    coarse = cells(together)
     for block in suspicions(together):
         count += len(block)
-        pairs += int((verify(together, block) >= NEAR).sum())
+        pairs += int((verify(together, block, coarse) >= NEAR).sum())
     took = time.perf_counter() - start
     print(
         f"\n{len(together):,} pictures of CIFAR-10: {count:,} suspicions, {pairs:,} near (both "

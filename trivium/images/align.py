@@ -28,37 +28,47 @@ _SMALLEST, _LARGEST = 0.75, 1.05  # of the window's sides, in shares
 Floats = npt.NDArray[np.float32]
 
 
-def verify(prints: Prints, suspicions: npt.NDArray[np.int64]) -> Floats:
-    """The correlation of each suspicion's pictures, aligned: (m,); 0 where the colours differ."""
+def verify(
+    prints: Prints, suspicions: npt.NDArray[np.int64], coarse: Floats | None = None
+) -> Floats:
+    """The correlation of each suspicion's pictures, aligned: (m,); 0 where cells or colours differ.
+
+    `coarse` are the `cells` of the prints, when there are many blocks of suspicions.
+    """
+    coarse = cells(prints) if coarse is None else coarse
     found = np.zeros(len(suspicions), np.float32)
     for form in np.unique(suspicions[:, 2]):
+        turned = turn(coarse[:, 0], int(form))
         rows = np.flatnonzero(suspicions[:, 2] == form)
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
+            ours = coarse[suspicions[part, 0], suspicions[part, 3]]
+            alike = np.einsum("mrc,mrc->m", ours, turned[suspicions[part, 1]])
+            part = part[alike >= _PROMISING]
             whole, other = prints[suspicions[part, 0]], prints[suspicions[part, 1]]
-            alike = _hues_differ(whole["hue"], turn(other["hue"], int(form))) <= SAME_HUE
-            coarse = _coarse(turn(other["grey"], int(form)), np.zeros(len(part), np.int64))
-            ours = _coarse(whole["grey"], suspicions[part, 3])
-            alike &= np.einsum("mp,mp->m", ours, coarse) >= _PROMISING
-            places = np.array(WINDOWS, np.float32)[suspicions[part[alike], 3]]
-            small = turn(other["grey"][alike], int(form)).astype(np.float32)
-            found[part[alike]] = _aligned(whole["grey"][alike].astype(np.float32), small, places)
+            same = _hues_differ(whole["hue"], turn(other["hue"], int(form))) <= SAME_HUE
+            places = np.array(WINDOWS, np.float32)[suspicions[part[same], 3]]
+            small = turn(other["grey"][same], int(form)).astype(np.float32)
+            found[part[same]] = _aligned(whole["grey"][same].astype(np.float32), small, places)
     return found
 
 
-def _coarse(grey: npt.NDArray[np.generic], windows: npt.NDArray[np.int64]) -> Floats:
-    """The means of the cells of a window of each picture, mean 0, length 1: (m, 64)."""
+def cells(prints: Prints) -> Floats:
+    """The means of 8 by 8 cells of each window, mean 0 and length 1: (n, windows, 8, 8)."""
     edges = np.arange(_CELLS + 1) / _CELLS
     pixels = np.arange(SIDE) / SIDE
-    shares = []
-    for left, top, side in WINDOWS:
+    found = np.zeros((len(prints), len(WINDOWS), _CELLS, _CELLS), np.float32)
+    for number, (left, top, side) in enumerate(WINDOWS):
+        shares = []
         for start in (top, left):
             low, high = (start + side * edges[:-1])[:, None], (start + side * edges[1:])[:, None]
             covered = np.minimum(high, pixels + 1 / SIDE) - np.maximum(low, pixels)
-            shares.append(np.clip(covered, 0, None))
-    down = np.array(shares[0::2], np.float32)[windows]  # (m, 8, 32)
-    across = np.array(shares[1::2], np.float32)[windows]
-    return _normal(down @ grey.astype(np.float32) @ across.swapaxes(1, 2))
+            shares.append(np.clip(covered, 0, None).astype(np.float32))  # (8, 32)
+        for at in range(0, len(prints), _BATCH):
+            grey = prints["grey"][at : at + _BATCH].astype(np.float32)
+            means = np.einsum("rp,npq,cq->nrc", *(shares[0], grey, shares[1]), optimize=True)
+            found[at : at + _BATCH, number] = _normal(means).reshape(-1, _CELLS, _CELLS)
+    return found
 
 
 def _hues_differ(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> Floats:
@@ -66,7 +76,7 @@ def _hues_differ(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -
 
     A brighter copy has stronger colours.
     """
-    a, b = (hue.reshape(len(hue), -1).astype(np.float32) for hue in (one, other))
+    a, b = (hue.reshape(-1, 4 * 4 * 2).astype(np.float32) for hue in (one, other))
     gain = np.einsum("mh,mh->m", a, b) / np.maximum(np.einsum("mh,mh->m", b, b), 1)
     differs: Floats = np.abs(a - np.clip(gain, 0.5, 2)[:, None] * b).mean(axis=1)
     return differs

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trivium.errors import UsageError
-from trivium.images.align import NEAR, verify
+from trivium.images.align import NEAR, cells, verify
 from trivium.images.base import Picture, Vectors
 from trivium.images.hashes import Prints, suspicions
 
@@ -121,8 +121,9 @@ def cliques(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 def _near(prints: Prints, vectors: Vectors | None) -> dict[tuple[int, int], Link]:
     scores: dict[tuple[int, int], float] = {}
+    coarse = cells(prints)
     for block in suspicions(prints):
-        found = verify(prints, block)
+        found = verify(prints, block, coarse)
         for row in np.flatnonzero(found >= NEAR):
             one, other = sorted((int(block[row, 0]), int(block[row, 1])))
             scores[one, other] = max(scores.get((one, other), 0.0), float(found[row]))
