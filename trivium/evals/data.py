@@ -1,7 +1,5 @@
 """Rows of data from files that people keep: JSON Lines, CSV, Parquet, the tasks' own layouts."""
 
-import csv
-import json
 import os
 import random
 from collections.abc import Iterator, Mapping
@@ -10,13 +8,10 @@ from typing import TYPE_CHECKING
 
 from trivium.errors import UsageError
 from trivium.evals.base import Row
+from trivium.tables import read_table, readable
 
 if TYPE_CHECKING:
     from trivium.evals.suite import Data
-
-_SUFFIXES = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet",
-}  # fmt: skip
 
 
 def load_rows(data: "Data", folder: Path) -> list[Row]:
@@ -74,88 +69,17 @@ def locate(name: str, folder: Path) -> Path:
 
 
 def read(file: Path, form: str | None) -> Iterator[Mapping[str, object]]:
-    """The columns of each row of `file`.
+    """The columns of each row of `file`: of a table, or in the layout `form` of a task.
 
     Raises:
         UsageError: when it cannot be read, naming the line.
     """
-    form = form or _SUFFIXES.get(file.suffix.lower())
-    if form is None:
-        raise UsageError(f"{file} is not .jsonl, .csv, .tsv or .parquet; say its format")
-    try:
-        if form == "jsonl":
-            yield from _jsonl(file)
-        elif form == "csv":
-            yield from _csv(file)
-        elif form == "parquet":
-            yield from _parquet(file)
-        else:
-            from trivium.evals.tasks.loaders import LOADERS
+    from trivium.evals.tasks.loaders import LOADERS
 
-            yield from LOADERS[form](file)
-    except UnicodeDecodeError as error:
-        raise UsageError(_not_utf8(file, error)) from error
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
-
-
-def _not_utf8(file: Path, error: UnicodeDecodeError) -> str:
-    """Where a file leaves UTF-8: `error` knows the position in a buffer and not the line."""
-    if file.is_file():
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    line.decode()
-                except UnicodeDecodeError as found:
-                    byte = f"byte 0x{line[found.start]:02x}"
-                    return f"{file}, line {number} is not UTF-8: {byte}; save all of it as UTF-8"
-    return f"{file} is not UTF-8: {error.reason}"
-
-
-def _jsonl(file: Path) -> Iterator[Mapping[str, object]]:
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise UsageError(f"{file}, line {number} is not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise UsageError(f'{file}, line {number} is not an object such as {{"q": "..."}}')
-            yield row
-
-
-def _csv(file: Path) -> Iterator[Mapping[str, object]]:
-    """A header, then rows as long as it."""
-    dialect = "excel-tab" if file.suffix.lower() == ".tsv" else "excel"
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        table = csv.reader(lines, dialect, strict=True)
-        try:
-            header = next(table, [])
-            for row in table:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise UsageError(
-                        f"{file}, line {table.line_num} has {len(row)} columns, "
-                        f"but the header has {len(header)}"
-                    )
-                yield dict(zip(header, row, strict=True))
-        except csv.Error as error:
-            raise UsageError(f"{file}, line {table.line_num} is not CSV: {error}") from error
-
-
-def _parquet(file: Path) -> Iterator[Mapping[str, object]]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(file) as table:
-            for batch in table.iter_batches():
-                yield from batch.to_pylist()
-    except pa.ArrowException as error:
-        raise UsageError(f"{file} is not Parquet that can be read: {error}") from error
+    if form in LOADERS:
+        yield from readable(file, LOADERS[form](file))
+    else:
+        yield from read_table(file, form)
 
 
 def _matches(columns: Mapping[str, object], name: str, wanted: object, file: Path) -> bool:

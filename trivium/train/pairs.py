@@ -5,7 +5,6 @@ file beside each picture; folders named for classes, whose captions templates ma
 of zip files and of tar files (webdataset).
 """
 
-import csv
 import io
 import json
 import tarfile
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trivium.errors import UsageError
+from trivium.tables import SUFFIXES, read_table
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +26,6 @@ PICTURES = frozenset(
     ".jpg .jpeg .png .webp .gif .tif .tiff .bmp .heic .heif .avif".split()
 )  # what Pillow reads, with pillow-heif
 ARCHIVES = frozenset((".zip", ".tar"))
-TABLES = frozenset((".csv", ".tsv", ".jsonl", ".parquet"))
 TEMPLATES = ("a photo of a {}", "a blurry photo of a {}", "a picture of the {}", "a small {}")
 
 
@@ -97,7 +96,7 @@ def find_pairs(path: Path, templates: Sequence[str] = TEMPLATES) -> list[Pair]:
     """
     if not path.exists():
         raise UsageError(f"there is nothing at {path}")
-    if path.suffix.lower() in TABLES:
+    if path.suffix.lower() in SUFFIXES:
         pairs = list(_table(path))
     else:
         entries = sorted(_entries(path), key=lambda entry: (entry.member, str(entry.file)))
@@ -193,7 +192,7 @@ def _classes(entries: Sequence[Entry], templates: Sequence[str]) -> list[Pair]:
 
 
 def _table(file: Path) -> Iterator[Pair]:
-    for number, row in enumerate(_rows(file), start=1):
+    for number, row in enumerate(read_table(file), start=1):
         path = next(
             (row[key] for key in ("image", "file", "path", "filepath") if row.get(key)), None
         )
@@ -204,22 +203,3 @@ def _table(file: Path) -> Iterator[Pair]:
             )
         captions = tuple(map(str, said)) if isinstance(said, list | np.ndarray) else (str(said),)
         yield Pair(Entry(file.parent / path), captions)
-
-
-def _rows(file: Path) -> Iterator[dict[str, object]]:
-    try:
-        if file.suffix.lower() == ".parquet":
-            from pyarrow import parquet
-
-            for piece in parquet.ParquetFile(file).iter_batches():
-                yield from piece.to_pylist()
-        elif file.suffix.lower() == ".jsonl":
-            for line in file.read_text(encoding="utf-8-sig").splitlines():
-                if line.strip():
-                    yield json.loads(line)
-        else:
-            dialect = "excel-tab" if file.suffix.lower() == ".tsv" else "excel"
-            with file.open(encoding="utf-8-sig", newline="") as lines:
-                yield from csv.DictReader(lines, dialect=dialect)
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{file} is no table that can be read: {error}") from error
