@@ -23,9 +23,10 @@ from trivium.retrieval.base import Document, Passage
 from trivium.retrieval.dense import Dense
 from trivium.retrieval.embed import load_embedder
 from trivium.retrieval.index import Index
+from trivium.retrieval.known import Known
 from trivium.retrieval.search import DEPTH, bm25, fuse, hits
 from trivium.retrieval.sentences import sentences
-from trivium.retrieval.store import Known, Parsed, Store
+from trivium.retrieval.store import Parsed, Store
 
 PER_DOCUMENT = 50
 
