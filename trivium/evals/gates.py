@@ -7,6 +7,7 @@ Too few rows therefore fail a gate; they never pass it by luck.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,6 +17,8 @@ from trivium.evals.columns import Columns, label
 from trivium.evals.compare import compare_columns, match
 from trivium.evals.intervals import Interval
 from trivium.evals.summary import CellScores
+
+AnyGate = TypeVar("AnyGate", bound=BaseModel)
 
 
 class Gate(BaseModel):
@@ -78,15 +81,24 @@ def parse_gates(given: Sequence[Mapping[str, object]]) -> list[Gate]:
     Raises:
         UsageError: naming the gate and the key that is wrong.
     """
+    return parsed(Gate, "gate", given)
+
+
+def parsed(kind: type[AnyGate], what: str, given: Sequence[Mapping[str, object]]) -> list[AnyGate]:
+    """Gates of a `kind`, called `what` in the sentence about one that is wrong.
+
+    Raises:
+        UsageError: naming the gate and the key.
+    """
     gates = []
     for number, values in enumerate(given, start=1):
         try:
-            gates.append(Gate.model_validate(values))
+            gates.append(kind.model_validate(values))
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
             message = first["msg"].removeprefix("Value error, ")
-            where = f"gate {number}" + (f", {key}" if key else "")
+            where = f"{what} {number}" + (f", {key}" if key else "")
             raise UsageError(f"{where}: {message}; it says {dict(values)}") from error
     return gates
 

@@ -8,7 +8,7 @@ rows, and figures that are undefined, therefore fail a gate; they never pass it 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trivium.errors import UsageError
 from trivium.evals.base import Cell, Record
@@ -16,7 +16,7 @@ from trivium.evals.compare import match
 from trivium.evals.fairness.base import Benchmark, Finding
 from trivium.evals.fairness.compare import Change, compare
 from trivium.evals.fairness.readings import bounded, rows
-from trivium.evals.gates import Verdict
+from trivium.evals.gates import Verdict, parsed
 
 
 class FairnessGate(BaseModel):
@@ -68,17 +68,7 @@ def parse_gates(given: Sequence[Mapping[str, object]]) -> list[FairnessGate]:
     Raises:
         UsageError: naming the gate and the key that is wrong.
     """
-    gates = []
-    for number, values in enumerate(given, start=1):
-        try:
-            gates.append(FairnessGate.model_validate(values))
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            message = first["msg"].removeprefix("Value error, ")
-            where = f"fairness gate {number}" + (f", {key}" if key else "")
-            raise UsageError(f"{where}: {message}; it says {dict(values)}") from error
-    return gates
+    return parsed(FairnessGate, "fairness gate", given)
 
 
 Fetch = Callable[[str], Mapping[Cell, Sequence[Record]]]
