@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +16,7 @@ from trivium.cli.eval_fetch import fetch
 from trivium.cli.eval_report import report
 from trivium.cli.eval_run import carry_out, require_results
 from trivium.cli.eval_show import judge_gates, show_run
+from trivium.cli.options import Cached, Code, Data, Json, Limit, Models, RetryFailed, SystemPrompts
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,41 +30,22 @@ app.command("curve")(curve)
 app.command()(report)
 app.command()(fetch)
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Name = Annotated[str, typer.Argument(help="A run's id, or a suite's name for its newest run.")]
 
 
 @app.command()
 def run(
     suite: Annotated[str, typer.Argument(help="A suite's YAML file, or a shipped suite's name.")],
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", "-m", help="In place of the suite's models; may be repeated."),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="A file or folder in place of the suite's.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Rows at most.")] = None,
-    system_prompt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--system-prompt",
-            metavar="PROMPT",
-            help="Also ask behind this prompt's system part; may be repeated.",
-        ),
-    ] = None,
-    code: Annotated[
-        Path | None, typer.Option("--code", help="The Python file with scorers that may be run.")
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Ask the failed rows of the last run again.")
-    ] = False,
+    model: Models = None,
+    data: Data = None,
+    limit: Limit = None,
+    system_prompt: SystemPrompts = None,
+    code: Code = None,
+    retry_failed: RetryFailed = False,
     baseline: Annotated[
         str | None, typer.Option("--baseline", help="A run that the gates compare with.")
     ] = None,
-    cached: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Take known answers from the cache.")
-    ] = True,
+    cached: Cached = True,
     as_json: Json = False,
 ) -> None:
     """Run a suite, or go on with it. Ctrl-C is a pause: the same command goes on.

@@ -10,6 +10,7 @@ import typer
 
 from trivium.cli import console
 from trivium.cli.eval_run import carry_out_plan, require_results
+from trivium.cli.options import Code, Data, Json, Limit
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,17 +47,13 @@ def curve(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The picture, as one HTML file.")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="A file or folder in place of the suite's.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Rows at most.")] = None,
-    code: Annotated[
-        Path | None, typer.Option("--code", help="The Python file with scorers that may be run.")
-    ] = None,
+    data: Data = None,
+    limit: Limit = None,
+    code: Code = None,
     cached: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Take known runs and answers.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run a suite at several sizes and fit a law: over k examples, or over a family of models.
 

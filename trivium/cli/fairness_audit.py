@@ -11,6 +11,7 @@ from trivium.cli.eval_run import carry_out_plan, require_results
 from trivium.cli.fairness_audit_show import show_cell, show_made, show_variants
 from trivium.cli.fairness_run import judged
 from trivium.cli.fairness_show import require
+from trivium.cli.options import Cached, Json, Limit
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def audit(
     key: Annotated[
         str | None, typer.Option("--id", help="The column that names a row; else its position.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Rows at most.")] = None,
+    limit: Limit = None,
     temperature: Annotated[
         float, typer.Option("--temperature", min=0, max=2, help="0 is greedy.")
     ] = 0.0,
@@ -76,13 +77,11 @@ def audit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the counterfactuals and ask no model.")
     ] = False,
-    cached: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Take known answers from the cache.")
-    ] = True,
+    cached: Cached = True,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="An HTML report for a committee.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Swap names, pronouns and group terms in your rows, and see whether answers change.
 

@@ -10,6 +10,7 @@ from trivium.cli import console
 from trivium.cli.fairness_compare import benchmarks_of, opened
 from trivium.cli.fairness_run import judged, pinned
 from trivium.cli.fairness_show import require, show, show_comparison
+from trivium.cli.options import MaxBias, MaxGap
 from trivium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,14 +44,8 @@ def report(
         str | None,
         typer.Option("--gates", help="A suite whose fairness gates are judged; exit 6 if lost."),
     ] = None,
-    max_gap: Annotated[
-        float | None,
-        typer.Option("--max-gap", min=0, help="Gate: groups differ by at most so much."),
-    ] = None,
-    max_bias: Annotated[
-        float | None,
-        typer.Option("--max-bias", min=0, help="Gate: bias is at most so far from its ideal."),
-    ] = None,
+    max_gap: MaxGap = None,
+    max_bias: MaxBias = None,
 ) -> None:
     """Write one page for a committee: figures in plain words, intervals, worst rows, limits.
 

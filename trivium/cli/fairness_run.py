@@ -1,6 +1,5 @@
 """`trivium fairness run`: a benchmark through the ordinary runner, its figures, its gates."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +7,17 @@ import typer
 from trivium.cli import console
 from trivium.cli.eval_run import carry_out, require_results
 from trivium.cli.fairness_show import require, show
+from trivium.cli.options import (
+    Cached,
+    Data,
+    Json,
+    Limit,
+    MaxBias,
+    MaxGap,
+    Models,
+    RetryFailed,
+    SystemPrompts,
+)
 
 if TYPE_CHECKING:
     from trivium.evals.fairness.base import Benchmark
@@ -19,30 +29,12 @@ if TYPE_CHECKING:
 
 def run(
     suite: Annotated[str, typer.Argument(help="A benchmark's name, or a suite's YAML file.")],
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", "-m", help="In place of the suite's models; may be repeated."),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="A file or folder in place of the suite's.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Rows at most.")] = None,
-    system_prompt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--system-prompt",
-            metavar="PROMPT",
-            help="Also ask behind this prompt's system part; may be repeated.",
-        ),
-    ] = None,
-    max_gap: Annotated[
-        float | None,
-        typer.Option("--max-gap", min=0, help="Gate: groups differ by at most so much."),
-    ] = None,
-    max_bias: Annotated[
-        float | None,
-        typer.Option("--max-bias", min=0, help="Gate: bias is at most so far from its ideal."),
-    ] = None,
+    model: Models = None,
+    data: Data = None,
+    limit: Limit = None,
+    system_prompt: SystemPrompts = None,
+    max_gap: MaxGap = None,
+    max_bias: MaxBias = None,
     not_worse_than: Annotated[
         str | None,
         typer.Option("--not-worse-than", metavar="RUN", help="Gate: no less fair than that run."),
@@ -51,13 +43,9 @@ def run(
         float,
         typer.Option("--margin", min=0, help="So much less fair than RUN is still not worse."),
     ] = 0.0,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Ask the failed rows of the last run again.")
-    ] = False,
-    cached: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Take known answers from the cache.")
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    retry_failed: RetryFailed = False,
+    cached: Cached = True,
+    as_json: Json = False,
 ) -> None:
     """Measure bias by a benchmark: every figure with its interval, by group and overall.
 
