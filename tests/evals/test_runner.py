@@ -47,6 +47,14 @@ def test_the_thinnest_path(tmp_path: Path) -> None:
     assert engine.closed
 
 
+def test_a_suite_for_masked_models_asks_no_other(tmp_path: Path) -> None:
+    engine = ScriptedEngine("0")
+    plan = make_plan(suite(tmp_path, masked=True), ["m"])
+    with pytest.raises(UsageError, match="for masked models, named mlm:FOLDER; m writes from left"):
+        carry_out(plan, lambda name: engine)
+    assert engine.closed
+
+
 def test_a_shard_is_asked_at_once(tmp_path: Path) -> None:
     calls: list[int] = []
 

@@ -95,7 +95,9 @@ class MaskedEngine:
         import transformers
 
         library = f"transformers {transformers.__version__}"
-        return Fingerprint(self._name, folder_sha256(self._folder), library, {"dtype": "float32"})
+        return Fingerprint(
+            self._name, folder_sha256(self._folder), library, {"dtype": "float32", "masked": True}
+        )
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """Pseudo-log-likelihoods of sentences over what each shares with another one.

@@ -147,6 +147,11 @@ class _Work:
         if not left:
             return
         engine = helpers.engine(name)
+        if self._plan.suite.masked and not engine.fingerprint.settings.get("masked"):
+            raise UsageError(
+                f"the suite {self._plan.suite.name} is for masked models, named mlm:FOLDER; "
+                f"{name} writes from left to right"
+            )
         self._mark = engine.fingerprint.id
         self._check(name, cells[0])
         for cell in left:

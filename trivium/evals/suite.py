@@ -134,6 +134,8 @@ class Suite(Closed):
     """Write an answer, choose the likeliest of `choices`, or measure how likely the target is."""
     choices: list[str] | str | None = None
     """The answers to choose from, or the column that holds a row's own."""
+    masked: bool = False
+    """For masked models (`mlm:`), whose scores are pseudo-log-likelihoods, and for no others."""
     bare: str = "Answer:"
     """The lead-in after which choices are scored for the `unconditional` normalisation."""
     data: Data
