@@ -169,7 +169,7 @@ class TestSearch:
         monkeypatch.setenv("TERM", "xterm")
         wide = Console(force_terminal=True, width=200, highlight=False, markup=False)
         monkeypatch.setattr("trivium.cli.console.out", lambda: wide)
-        assert run(["images", "search", "red", "-k", "1", "--thumbnails", "none"]) == 0
+        assert run(["images", "search", "red", "-k", "1", "--thumbnails", "off"]) == 0
         assert "beyond chance" in capsys.readouterr().out
         assert run(["images", "search", "red", "-k", "2", "--thumbnails", "blocks"]) == 0
         shown = capsys.readouterr().out
@@ -188,6 +188,40 @@ class TestSearch:
         assert run(["images", "search", "red", "--json", "-0"]) == 2
         assert run(["images", "search", "red", "--index", "other"]) == 2
         assert "there are: default" in capsys.readouterr().err
+
+
+class TestSimilar:
+    def test_it_finds_what_search_like_does(self, indexed: Path, capsys: Output) -> None:
+        picture_ = str(indexed / "blue" / "1.png")
+        assert run(["images", "search", "--like", picture_, "-k", "4", "--json"]) == 0
+        expected = capsys.readouterr().out
+        assert run(["images", "similar", picture_, "-k", "4", "--json"]) == 0
+        assert capsys.readouterr().out == expected
+        rows = [json.loads(line)["path"] for line in expected.splitlines()]
+        assert sorted(rows[:2]) == [str(indexed / "blue" / f"{seed}.png") for seed in (0, 2)]
+        assert len(rows) == 4
+
+    def test_a_picture_outside_of_the_index(
+        self, indexed: Path, tmp_path: Path, capsys: Output
+    ) -> None:
+        save(tmp_path / "new.png", "green", 7)
+        assert run(["images", "similar", "new.png", "-k", "3", "-0"]) == 0
+        found = capsys.readouterr().out.split("\0")
+        assert [Path(path).parent.name for path in found[:-1]] == ["green"] * 3
+
+    def test_thumbnails_are_for_terminals_alone(self, indexed: Path, capsys: Output) -> None:
+        command = ["images", "similar", "photos/red/0.png", "-k", "1"]
+        for more in ([], ["--paths"], ["--json"], ["-0"]):
+            assert run([*command, "--thumbnails", "blocks", *more]) == 0
+            assert "\x1b" not in capsys.readouterr().out
+
+    def test_what_cannot_be_looked_for(self, indexed: Path, tmp_path: Path, capsys: Output) -> None:
+        (tmp_path / "cut.png").write_bytes(encoded(picture())[:-20])
+        assert run(["images", "similar", "cut.png"]) == 1
+        assert "cut.png cannot be looked for: truncated" in capsys.readouterr().err
+        assert run(["images", "similar", "gone.png"]) == 2
+        assert run(["images", "similar", "photos/red/0.png", "--json", "--paths"]) == 2
+        assert run(["images", "similar"]) == 2
 
 
 class TestStatusAndForget:

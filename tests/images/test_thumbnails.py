@@ -119,7 +119,7 @@ def test_the_terminal_is_told_by_its_environment(
 
 def test_what_the_user_says_goes() -> None:
     assert detect({}, False, "sixel") == "sixel"
-    assert detect(KITTY, True, "none") is None
+    assert detect(KITTY, True, "off") is None
     assert detect(KITTY, True, "auto") == "kitty"
     with pytest.raises(UsageError, match='"sixels" is not one of kitty, iterm, sixel, blocks'):
         detect(KITTY, True, "sixels")

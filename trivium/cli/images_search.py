@@ -1,4 +1,4 @@
-"""`trivium images search`: by words, by pictures, or by both."""
+"""`trivium images search | similar`: by words, by pictures, or by both."""
 
 import os
 import sys
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 _SIDE = 128  # pixels that a thumbnail is made from
 
+Count = Annotated[int, typer.Option("--top-k", "-k", min=1, max=100_000, help="Pictures to show.")]
+BeyondChance = Annotated[
+    bool, typer.Option("--beyond-chance", help="Only what is nearer than chance would be.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")]
+AsPaths = Annotated[bool, typer.Option("--paths", help="Paths alone.")]
+Thumbnails = Annotated[str, typer.Option(help="auto, off, kitty, iterm, sixel or blocks.")]
+Null = Annotated[bool, typer.Option("--null", "-0", help="Paths ended by NUL, for xargs -0.")]
+
 
 def search(
     query: Annotated[
@@ -28,25 +37,17 @@ def search(
         list[str] | None, typer.Option(help="A picture to be unlike. Repeatable.")
     ] = None,
     index: Named = "default",
-    count: Annotated[
-        int, typer.Option("--top-k", "-k", min=1, max=100_000, help="Pictures to show.")
-    ] = 20,
+    count: Count = 20,
     after: Annotated[
         str | None, typer.Option(help="Taken in or after 2024, 2024-06 or 2024-06-01.")
     ] = None,
     before: Annotated[str | None, typer.Option(help="Taken before that begins.")] = None,
     under: Annotated[str | None, typer.Option(help="Only in this folder.")] = None,
-    beyond_chance: Annotated[
-        bool, typer.Option("--beyond-chance", help="Only what is nearer than chance would be.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")] = False,
-    as_paths: Annotated[bool, typer.Option("--paths", help="Paths alone.")] = False,
-    thumbnails: Annotated[
-        str, typer.Option(help="auto, none, kitty, iterm, sixel or blocks.")
-    ] = "auto",
-    null: Annotated[
-        bool, typer.Option("--null", "-0", help="Paths ended by NUL, for xargs -0.")
-    ] = False,
+    beyond_chance: BeyondChance = False,
+    as_json: AsJson = False,
+    as_paths: AsPaths = False,
+    thumbnails: Thumbnails = "auto",
+    null: Null = False,
 ) -> None:
     """Show the pictures nearest to words or pictures. Exit 3 when there are none.
 
@@ -76,6 +77,32 @@ def search(
     if not hits:
         chance = ", beyond what chance gives" if beyond_chance else ""
         raise NotInDocuments(f'the index "{index}" has no picture of that kind{chance}')
+
+
+def similar(
+    picture: Annotated[str, typer.Argument(help="A picture, in the index or not.")],
+    index: Named = "default",
+    count: Count = 20,
+    beyond_chance: BeyondChance = False,
+    as_json: AsJson = False,
+    as_paths: AsPaths = False,
+    thumbnails: Thumbnails = "auto",
+    null: Null = False,
+) -> None:
+    """Show the pictures nearest to one, as `search --like` does. Exit 3 when there are none.
+
+    In a pipe, paths alone.
+    """
+    search(
+        like=[picture],
+        index=index,
+        count=count,
+        beyond_chance=beyond_chance,
+        as_json=as_json,
+        as_paths=as_paths,
+        thumbnails=thumbnails,
+        null=null,
+    )
 
 
 def _row(hit: "Hit") -> dict[str, object]:

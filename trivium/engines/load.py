@@ -27,7 +27,7 @@ def load_engine(name: str, settings: "Settings | None" = None, *, batch: bool = 
     from trivium.config import load_settings
 
     settings = settings or load_settings()
-    if name.startswith(_URL) and not name.partition("#")[0].endswith(".gguf"):
+    if is_server(name):
         from trivium.engines.openai import OpenAIEngine
 
         return OpenAIEngine(name, timeout=settings.timeout)
@@ -58,6 +58,11 @@ def load_engine(name: str, settings: "Settings | None" = None, *, batch: bool = 
         threads=settings.threads,
         weights="native" if settings.weights == "auto" and not batch else settings.weights,
     )
+
+
+def is_server(name: str) -> bool:
+    """Whether a model is behind a server: its name is a URL, and not that of a .gguf file."""
+    return name.startswith(_URL) and not name.partition("#")[0].endswith(".gguf")
 
 
 def _file(name: str) -> Path:

@@ -33,17 +33,17 @@ def detect(
 
     Told by what terminals say of themselves, without asking them: `TERM`, `TERM_PROGRAM`,
     `KITTY_WINDOW_ID`, `LC_TERMINAL`, `COLORTERM`. Under tmux and screen, which keep pictures to
-    themselves, half blocks. `said` is what the user wants: a protocol, "none" or "auto".
+    themselves, half blocks. `said` is what the user wants: a protocol, "off" or "auto".
 
     Raises:
         UsageError: when `said` is nothing of that.
     """
     if said in PROTOCOLS:
         return said
-    if said not in (None, "auto", "none"):
-        raise UsageError(f'thumbnails "{said}" is not one of {", ".join(PROTOCOLS)}, auto, none')
+    if said not in (None, "auto", "off"):
+        raise UsageError(f'thumbnails "{said}" is not one of {", ".join(PROTOCOLS)}, auto, off')
     term, program = environ.get("TERM", ""), environ.get("TERM_PROGRAM", "")
-    if said == "none" or not is_terminal or term in ("", "dumb", "linux"):
+    if said == "off" or not is_terminal or term in ("", "dumb", "linux"):
         return None
     if not (environ.get("TMUX") or environ.get("STY") or term.startswith(("screen", "tmux"))):
         if term in ("xterm-kitty", "xterm-ghostty") or environ.get("KITTY_WINDOW_ID"):
