@@ -25,15 +25,11 @@ NAMED = 10
 """Refused files that are named on the screen."""
 
 
-@contextmanager
-def opened(name: str) -> "Iterator[PictureIndex]":
+def opened(name: str) -> "PictureIndex":
     """The index of this name, with the model that it was made with."""
-    from trivium.images.encoder import load_encoder
-    from trivium.images.index import PictureIndex, model_of
+    from trivium.images.index import PictureIndex
 
-    model, form = model_of(name)
-    with PictureIndex.open(name, encoder=load_encoder(model, form=form)) as index:  # type: ignore[arg-type]
-        yield index
+    return PictureIndex.open(name)
 
 
 @contextmanager

@@ -68,13 +68,20 @@ class PictureIndex(Closing):
         return index
 
     @classmethod
-    def open(cls, name: str | Path, *, encoder: Encoder) -> Self:
-        """Open an index that exists.
+    def open(cls, name: str | Path, *, encoder: Encoder | None = None) -> Self:
+        """Open an index that exists; without an `encoder`, with the model that it was made with.
 
         Raises:
             UsageError: when there is none, or it was made with another model.
+            Unavailable: when its model is not pulled.
         """
-        return cls(existing(name), encoder)
+        folder = existing(name)
+        if encoder is None:
+            from trivium.images.encoder import load_encoder
+
+            model, form = model_of(name)
+            encoder = load_encoder(model, form=form)  # type: ignore[arg-type]
+        return cls(folder, encoder)
 
     @property
     def name(self) -> str:

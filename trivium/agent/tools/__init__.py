@@ -10,6 +10,7 @@ from trivium.errors import UsageError
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
+    from trivium.images.index import PictureIndex
     from trivium.retrieval.answer import Asker
     from trivium.retrieval.index import Index
 
@@ -21,11 +22,12 @@ def builtin_tools(
     *,
     index: "Index | None" = None,
     asker: "Asker | None" = None,
+    pictures: "PictureIndex | None" = None,
     allow: Collection[str] | None = None,
 ) -> "list[BaseTool]":
     """The tools that come with Trivium; of `allow` alone when it names some.
 
-    `search_documents` needs an `index`, `ask_documents` an `asker`.
+    `search_documents` needs an `index`, `ask_documents` an `asker`, `search_pictures` `pictures`.
 
     Raises:
         UsageError: when `allow` names one that is not there.
@@ -34,6 +36,7 @@ def builtin_tools(
     from trivium.agent.tools.documents import ask_tool, search_tool
     from trivium.agent.tools.edit import editing_tools
     from trivium.agent.tools.files import reading_tools
+    from trivium.agent.tools.pictures import pictures_tool
     from trivium.agent.tools.python import python_tool
     from trivium.agent.tools.shell import command_tool
     from trivium.agent.tools.web import fetch_tool
@@ -47,6 +50,7 @@ def builtin_tools(
         python_tool(),
         *([search_tool(index)] if index else []),
         *([ask_tool(asker)] if asker else []),
+        *([pictures_tool(pictures)] if pictures else []),
     ]
     if allow is None:
         return tools
