@@ -1,6 +1,8 @@
 """The tools of `trivium mcp`, called as a client of the SDK calls them, in this process."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,16 @@ from mcp.types import (
 )
 
 from tests.embedder import WordEmbedder
+from tests.images.made import ColourEncoder, save
 from tests.scripted import ScriptedEngine
 from trivium.agent.mcp_server import AROUND, MOST, Library, make_server
 from trivium.config import Settings
 from trivium.errors import UsageError
+from trivium.images.index import PictureIndex
+from trivium.images.index import delete as delete_pictures
 from trivium.retrieval.index import Index, delete
 
+ROOT = Path(__file__).parents[2]
 NILE = "The Nile flows north through eleven countries. The Nile ends in the Mediterranean Sea."
 BREAD = "Bread is baked from flour, water and salt."
 QUESTION = "Where does the Nile end?"
@@ -284,3 +290,114 @@ def test_a_prompt_without_its_text_is_an_error(library: Library) -> None:
     with pytest.raises(BaseException) as raised:  # in a group, as anyio raises it
         anyio.run(talk)
     assert "text" in str(raised.getrepr())
+
+
+class TestPictures:
+    @pytest.fixture
+    def photos(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A folder with a red and a green picture, in the index "photos"."""
+        monkeypatch.setattr(
+            "trivium.images.encoder.load_encoder", lambda name, form="auto": ColourEncoder()
+        )
+        folder = tmp_path / "photos"
+        for colour in ("red", "green"):
+            save(folder / f"{colour}.png", colour)
+        self.index(folder)
+        return folder
+
+    @staticmethod
+    def index(folder: Path) -> None:
+        with PictureIndex.create("photos", encoder=ColourEncoder()) as index:
+            index.add([folder])
+
+    @pytest.fixture
+    def library(self, photos: Path) -> Iterator[Library]:
+        library = Library((), Settings(), ["photos"])
+        yield library
+        library.close()
+
+    def test_words_find_pictures_and_say_what_the_match_is_worth(
+        self, library: Library, photos: Path
+    ) -> None:
+        found = result(library, "search_pictures", index="photos", words="green", k=1)
+        (hit,) = found["pictures"]
+        assert (hit["path"], hit["width"], hit["format"]) == (str(photos / "green.png"), 24, "PNG")
+        assert hit["percentile"] == 100
+        assert hit["cosine"] > 0.99
+        assert isinstance(hit["beyond_chance"], bool)
+        assert len(result(library, "search_pictures", index="photos", words="red")["pictures"]) == 2
+
+    def test_the_tool_is_there_for_those_that_are_named_and_only_reads(
+        self, library: Library
+    ) -> None:
+        async def listed(offered: Library) -> ListToolsResult:
+            async with connected(make_server(offered)._mcp_server) as client:
+                return await client.list_tools()
+
+        *_, tool = anyio.run(listed, library).tools
+        assert tool.name == "search_pictures"
+        assert tool.annotations is not None
+        assert tool.annotations.readOnlyHint is True
+        assert tool.inputSchema["properties"]["index"]["description"] == "One of: photos."
+        without = anyio.run(listed, Library((), Settings())).tools
+        assert "search_pictures" not in [tool.name for tool in without]
+
+    def test_another_index_is_refused_though_it_exists(
+        self, library: Library, photos: Path, tmp_path: Path
+    ) -> None:
+        with PictureIndex.create("private", encoder=ColourEncoder()) as index:
+            index.add([photos])
+        for name in ("private", str(tmp_path), "../private"):
+            told = error(library, "search_pictures", index=name, words="red")
+            assert f'there is no index of pictures "{name}"; there are: photos' in told
+        with pytest.raises(UsageError, match='there is no index of pictures "none"'):
+            Library((), Settings(), ["photos", "none"])
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ({"words": " "}, "the query is empty"),
+            ({"words": "red", "k": 0}, "greater than or equal to 1"),
+            ({"words": "red", "k": 101}, "less than or equal to 100"),
+            ({}, "words"),
+        ],
+    )
+    def test_wrong_arguments_are_errors_of_the_call(
+        self, library: Library, arguments: dict[str, Any], said: str
+    ) -> None:
+        assert said in error(library, "search_pictures", index="photos", **arguments)
+
+    def test_a_name_that_is_no_text_is_sent_as_text(self, library: Library, photos: Path) -> None:
+        (photos / "red.png").rename(photos / "r\udcff\n.png")
+        self.index(photos)
+        found = result(library, "search_pictures", index="photos", words="red", k=1)
+        assert found["pictures"][0]["path"] == str(photos / "r\\xff\n.png")
+
+    def test_an_index_that_was_made_anew_is_opened_anew(
+        self, library: Library, photos: Path
+    ) -> None:
+        result(library, "search_pictures", index="photos", words="red")
+        delete_pictures("photos")
+        assert "there is no index" in error(library, "search_pictures", index="photos", words="red")
+        (photos / "red.png").unlink()
+        self.index(photos)
+        found = result(library, "search_pictures", index="photos", words="red")["pictures"]
+        assert [Path(hit["path"]).name for hit in found] == ["green.png"]
+
+    def test_a_search_imports_no_torch(self, photos: Path) -> None:
+        code = (
+            "import sys\n"
+            "from tests.images.made import ColourEncoder\n"
+            "from trivium.agent.mcp_server import Library, make_server\n"
+            "from trivium.config import Settings\n"
+            "from trivium.images import encoder\n"
+            "encoder.load_encoder = lambda name, form='auto': ColourEncoder()\n"
+            "library = Library((), Settings(), ['photos'])\n"
+            "make_server(library)\n"
+            "print(len(library.search_pictures('photos', 'red', 2)['pictures']))\n"
+            "print(sorted({'torch', 'transformers', 'langchain_core'} & sys.modules.keys()))\n"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert ended.stdout.split("\n") == ["2", "[]", ""]

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 from anyio.to_thread import run_sync
@@ -27,6 +27,8 @@ from mcp.server.fastmcp.prompts.base import Prompt as McpPrompt
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
+from trivium.agent.tools.pictures import COUNT, as_text
+from trivium.agent.tools.pictures import MOST as MOST_PICTURES
 from trivium.config import Settings
 from trivium.engines.base import Engine, Sampling
 from trivium.errors import TriviumError, UsageError
@@ -37,6 +39,9 @@ from trivium.retrieval.base import Embedder
 from trivium.retrieval.index import Index, folder_of, names, overview
 from trivium.retrieval.rerank import load_reranker
 from trivium.retrieval.store import FILE
+
+if TYPE_CHECKING:
+    from trivium.images.index import PictureIndex
 
 HOST = "127.0.0.1"
 MOST = 20_000
@@ -55,8 +60,12 @@ _Name = Annotated[str, Field(description="An index, as list_indexes names it.")]
 class Library:
     """The indexes on offer. For one thread at a time; close it, or use it in a `with` block."""
 
-    def __init__(self, only: Sequence[str], settings: Settings) -> None:
+    def __init__(
+        self, only: Sequence[str], settings: Settings, pictures: Sequence[str] = ()
+    ) -> None:
         """Offer the indexes in `only`, or all that have a name when it is empty.
+
+        Indexes of pictures are offered when they are named in `pictures`.
 
         Raises:
             UsageError: when one of them does not exist.
@@ -69,6 +78,13 @@ class Library:
         for name in only:
             self._known(name)
         self._only = tuple(only)
+        self.pictures = tuple(dict.fromkeys(pictures))
+        self._albums: dict[tuple[str, int], PictureIndex] = {}
+        if pictures:
+            from trivium.images.index import existing
+
+            for name in self.pictures:
+                existing(name)
 
     def list_indexes(self) -> dict[str, object]:
         """The indexes and what they hold; `error` stands in for figures that cannot be had."""
@@ -128,10 +144,20 @@ class Library:
             "after": text[stop : stop + AROUND],
         }
 
+    def search_pictures(self, index: str, words: str, k: int) -> dict[str, object]:
+        """The `k` pictures nearest to words, with what the match is worth."""
+        rows = []
+        for hit in self._album(index).search(words, k=k):
+            row = asdict(hit)
+            picture = row.pop("picture")
+            rows.append(picture | {"path": as_text(hit.picture.path)} | row)
+        return {"pictures": rows}
+
     def close(self) -> None:
-        for index in self._indexes.values():
+        for index in (*self._indexes.values(), *self._albums.values()):
             index.close()
         self._indexes.clear()
+        self._albums.clear()
         if self._engine:
             self._engine.close()
 
@@ -155,6 +181,19 @@ class Library:
                 self._embedder = embed.load_embedder(self._settings.embedder)
             self._indexes[key] = Index.open(name, embedder=self._embedder)
         return self._indexes[key]
+
+    def _album(self, name: str) -> "PictureIndex":
+        """The index of pictures, kept open as `_open` does."""
+        from trivium.images.index import PictureIndex, existing
+        from trivium.images.store import FILE as PICTURES
+
+        if name not in self.pictures:
+            there = f"there are: {', '.join(self.pictures)}"
+            raise UsageError(f'there is no index of pictures "{name[:100]}"; {there}')
+        key = (name, (existing(name) / PICTURES).stat().st_ino)
+        if key not in self._albums:
+            self._albums[key] = PictureIndex.open(name)
+        return self._albums[key]
 
 
 def make_server(library: Library) -> FastMCP[None]:
@@ -203,6 +242,21 @@ def make_server(library: Library) -> FastMCP[None]:
         """Read a span of a document's extracted text, with what stands before and after it."""
         return await run(library.read, index, path, start, end)
 
+    if library.pictures:
+        described = f"One of: {', '.join(library.pictures)}."
+
+        @server.tool(annotations=reads)
+        async def search_pictures(
+            index: Annotated[str, Field(description=described)],
+            words: Annotated[str, Field(description="What they show: dog + beach - leash")],
+            k: Annotated[int, Field(ge=1, le=MOST_PICTURES, description="How many.")] = COUNT,
+        ) -> dict[str, Any]:
+            """Find the user's pictures by what they show: paths, dates and figures.
+
+            `beyond_chance` says whether a picture is nearer to the words than chance would have it.
+            """
+            return await run(library.search_pictures, index, words, k)
+
     for prompt in all_prompts():
         server.add_prompt(_offered(prompt))
     return server
@@ -242,16 +296,17 @@ def serve(
     settings: Settings,
     port: int | None = None,
     on_ready: Callable[[str], None] = lambda url: None,
+    pictures: Sequence[str] = (),
 ) -> None:
     """Serve until the client goes or the user interrupts: over stdio, or HTTP with a `port`.
 
     Port 0 is any that is free; `on_ready` is told the URL.
 
     Raises:
-        UsageError: when an index in `only` does not exist.
+        UsageError: when an index in `only` or `pictures` does not exist.
         TriviumError: when the port is taken.
     """
-    library = Library(only, settings)
+    library = Library(only, settings, pictures)
     try:
         server = make_server(library)
         if port is None:

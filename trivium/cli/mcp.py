@@ -16,6 +16,10 @@ def mcp(
         list[str] | None,
         typer.Option("--index", "-i", help="Offer this index alone. Repeatable; all without it."),
     ] = None,
+    pictures: Annotated[
+        list[str] | None,
+        typer.Option(help="Offer this index of pictures as well. Repeatable; none without it."),
+    ] = None,
     http: Annotated[
         int | None,
         typer.Option(
@@ -32,4 +36,10 @@ def mcp(
 
     if http is None and sys.stdin.isatty():
         console.note("waiting for an MCP client on standard input; Ctrl-C ends it")
-    serve(index or (), load_settings(), http, lambda url: console.note(f"listening on {url}"))
+    serve(
+        index or (),
+        load_settings(),
+        http,
+        lambda url: console.note(f"listening on {url}"),
+        pictures or (),
+    )
