@@ -38,6 +38,9 @@ def chat(
         list[str] | None,
         typer.Option("--index", "-i", help="An index to consult. Repeatable."),
     ] = None,
+    pictures: Annotated[
+        str | None, typer.Option(help="An index of pictures that the model may search.")
+    ] = None,
     attach: Annotated[
         list[str] | None,
         typer.Option("--attach", "-a", help="A file or folder for the first message. Repeatable."),
@@ -80,7 +83,9 @@ def chat(
     )
     chosen = any(o.name == "max_tokens" and o.source != "default" for o in origins)
     sampling = _sampling(settings, settings.max_tokens if chosen else LONGEST)
-    options = Options(session, resume, tuple(index or ()), tuple(attach or ()), tuple(mcp or ()))
+    options = Options(
+        session, resume, tuple(index or ()), tuple(attach or ()), tuple(mcp or ()), pictures
+    )
     if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from trivium.cli.terminal.pipe import answer
 

@@ -14,8 +14,8 @@ DOCS = Path(__file__).parents[3] / "docs" / "chat.md"
 
 def test_the_commands_of_the_issue_are_there() -> None:
     wanted = (
-        "help model system prompt attach docs tools undo retry edit fork branches search save "
-        "export compact context set pin quit"
+        "help model system prompt attach docs pictures similar tools undo retry edit fork "
+        "branches search save export compact context set pin quit"
     )
     assert list(COMMANDS) == wanted.split()
 

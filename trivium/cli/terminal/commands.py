@@ -12,7 +12,7 @@ from trivium.errors import UsageError
 if TYPE_CHECKING:
     from trivium.cli.terminal.loop import Chat
 
-Kind = Literal["", "path", "model", "index", "knob", "switch", "command", "prompt"]
+Kind = Literal["", "path", "model", "index", "pictures", "knob", "switch", "command", "prompt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,20 @@ _TABLE = (
         "attach", "[PATH]", "Put a file or folder beside the next message.", setup.attach, "path"
     ),
     Command("docs", "[NAME…|off]", "Show or choose the indexes to consult.", setup.docs, "index"),
+    Command(
+        "pictures",
+        "[NAME|off]",
+        "Show or choose the index of pictures to search.",
+        setup.pictures,
+        "pictures",
+    ),
+    Command(
+        "similar",
+        "[PATH]",
+        "List the pictures nearest to one, or to the attached.",
+        setup.similar,
+        "path",
+    ),
     Command(
         "tools", "[on|off]", "Show what the model may call, or switch it.", setup.tools, "switch"
     ),

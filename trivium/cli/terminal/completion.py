@@ -52,6 +52,10 @@ def _choices(kind: str) -> Iterable[str]:
         return _models()
     if kind == "index":
         return ["off", *sorted(file.parent.name for file in indexes().glob("*/index.db"))]
+    if kind == "pictures":
+        from trivium.images.index import names
+
+        return ["off", *names()]
     if kind == "prompt":
         from trivium.prompts.files import prompt_files
 

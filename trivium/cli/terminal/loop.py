@@ -194,6 +194,7 @@ class Chat:
         opened = self._opened.result()
         parts = [opened.agent.engine.name, opened.agent.session.name]
         parts += [f"docs: {', '.join(opened.index_names)}"] if opened.index_names else []
+        parts += [f"pictures: {opened.pictures.name}"] if opened.pictures else []
         parts += ["tools"] if opened.tools_on else []
         parts += [f"+ {attachment.name}" for attachment in opened.attachments]
         return console.clean(" · ".join([*parts, "/help"]))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trivium.agent.sessions import Sessions
     from trivium.config import Settings
     from trivium.engines.base import Engine, Sampling
+    from trivium.images.index import PictureIndex
     from trivium.retrieval.base import Skipped
     from trivium.retrieval.index import Index
 
@@ -36,6 +37,7 @@ class Options:
     indexes: tuple[str, ...] = ()
     attach: tuple[str, ...] = ()
     mcp: tuple[str, ...] = ()
+    pictures: str | None = None
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class Opened:
     options: Options
     attachments: "list[Attachment]" = field(default_factory=list)
     index_names: tuple[str, ...] = ()
+    pictures: "PictureIndex | None" = None
     tools_on: bool = False
     notes: list[str] = field(default_factory=list)
     _fresh: int | None = None
@@ -90,6 +93,16 @@ class Opened:
             index.close()
         self._offer()
 
+    def use_pictures(self, name: str | None) -> None:
+        """Search the index of pictures of this name from now on, or none."""
+        from trivium.images.index import PictureIndex
+
+        opened = None if name is None else PictureIndex.open(name)
+        before, self.pictures = self.pictures, opened
+        if before:
+            before.close()
+        self._offer()
+
     def attach(self, path: str) -> "Attachment":
         """Read or index a file or folder, to go with the next message."""
         from trivium.agent.attach import attach
@@ -128,6 +141,8 @@ class Opened:
             last_first.callback(self._servers.close)
             for index in self._indexes:
                 last_first.callback(index.close)
+            if self.pictures:
+                last_first.callback(self.pictures.close)
             last_first.callback(self.agent.engine.close)
             last_first.callback(self.agent.close)
 
@@ -156,15 +171,20 @@ class Opened:
         return tools
 
     def _searching(self) -> "list[BaseTool]":
-        """The index as a tool, for questions that the model asks itself."""
+        """The indexes as tools, for what the model asks itself."""
+        tools = []
+        if self.pictures:
+            from trivium.agent.tools.pictures import pictures_tool
+
+            tools.append(pictures_tool(self.pictures))
         if len(self._indexes) != 1:
-            return []
+            return tools
         from trivium.agent.tools.documents import ask_tool, search_tool
         from trivium.retrieval.answer import Asker
 
         (index,) = self._indexes
         asker = Asker(index, self.agent.engine, self.settings.top_k)
-        return [search_tool(index), ask_tool(asker)]
+        return [*tools, search_tool(index), ask_tool(asker)]
 
 
 def open_chat(
@@ -199,6 +219,8 @@ def open_chat(
     try:
         if options.indexes:
             opened.use_indexes(options.indexes)
+        if options.pictures is not None:
+            opened.use_pictures(options.pictures)
         for path in options.attach:
             opened.attach(path)
         _offer_tools(opened, engine)
@@ -222,7 +244,7 @@ def _offer_tools(opened: Opened, engine: "Engine") -> None:
     able = engine.parameters is None or engine.parameters >= LARGE
     if settings.tools == "on" or (settings.tools == "auto" and able):
         opened.use_tools(True)
-    elif opened.options.mcp or settings.tool_files or settings.mcp:
+    elif opened.options.mcp or settings.tool_files or settings.mcp or opened.pictures:
         opened.notes.append(f"{engine.name} is offered no tools; --tools on or /tools on does it")
 
 

@@ -1,4 +1,4 @@
-"""Slash commands that change what answers: the model, its instructions, documents, tools."""
+"""Slash commands that change what answers: model, instructions, documents, pictures, tools."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -47,6 +47,32 @@ def docs(chat: "Chat", names: str) -> None:
         opened.use_indexes(() if names == "off" else names.split())
     consulted = ", ".join(opened.index_names)
     chat.say(f"consults {consulted}" if consulted else "consults no index; /docs NAME for one")
+
+
+def pictures(chat: "Chat", name: str) -> None:
+    opened = chat.opened
+    if name:
+        opened.use_pictures(None if name == "off" else name)
+    if opened.pictures is None:
+        chat.say("searches no pictures; /pictures NAME for an index of them")
+    else:
+        how = "" if opened.tools_on else "; the model does so when /tools are on"
+        chat.say(f"searches the pictures of {opened.pictures.name}{how}")
+
+
+def similar(chat: "Chat", path: str) -> None:
+    """The attached pictures are those beside the next message, or else the last that was sent."""
+    from trivium.agent.tools.pictures import COUNT, listed
+
+    opened = chat.opened
+    if opened.pictures is None:
+        raise UsageError("there are no pictures to search; name an index of them: /pictures NAME")
+    sent = [opened.attachments, *(node.attachments for node in reversed(opened.agent.path))]
+    seen = [[one.name for one in attached if one.kind == "image"] for attached in sent]
+    like = paths(path) or next((names for names in seen if names), [])
+    if not like:
+        raise UsageError("no picture is attached; name one: /similar PATH")
+    chat.say(listed(opened.pictures.search(like=like, k=COUNT)), "")
 
 
 def tools(chat: "Chat", switch: str) -> None:
