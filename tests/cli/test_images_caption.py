@@ -66,7 +66,7 @@ def test_json_lines(server: FakeServer, photos: Path, capsys: Output) -> None:
         },
     ]
     assert "\x1b" not in streams.out
-    assert "1 captions are cut at the setting max_tokens" in streams.err
+    assert "cut at the setting max_tokens: 1" in streams.err
     assert "at most 50 characters" in server.bodies(CHAT)[0]["messages"][0]["content"]
 
 

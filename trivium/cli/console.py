@@ -177,5 +177,6 @@ def progress() -> "Progress":
         TimeRemainingColumn(),
         console=err(),
         transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else results would go to stderr, above the bar
         disable=_verbosity <= Verbosity.QUIET or not err().is_terminal,
     )

@@ -90,7 +90,7 @@ def _count(found: "list[Captioned]") -> None:
     counts = [(told, "captioned"), *((count, reason) for reason, count in reasons)]
     said = ", ".join(f"{count:,} {what}" for count, what in counts)
     if cut := sum(one.finish == "length" for one in found):
-        console.note(f"{cut:,} captions are cut at the setting max_tokens")
+        console.note(f"cut at the setting max_tokens: {cut:,}")
     if not told:
         raise TriviumError(f"no picture has a caption: {said}")
     console.note(said)
